@@ -1,0 +1,206 @@
+package event
+
+import (
+	"cmp"
+	"encoding/binary"
+	"fmt"
+	"net/netip"
+	"slices"
+	"sort"
+	"strings"
+	"time"
+)
+
+// A Type says how the value of a field is written as bytes. The numbers are
+// part of the committed format.
+type Type byte
+
+// The types, with the bytes of their values.
+const (
+	String Type = 1 // UTF-8, exactly as sent
+	Int    Type = 2 // 8 bytes, big-endian, two's complement
+	Bool   Type = 3 // 1 byte, 0 or 1
+	Time   Type = 4 // 8 bytes, big-endian, microseconds since 1970-01-01 UTC, two's complement
+	IP     Type = 5 // 16 bytes, IPv4 mapped to IPv6
+	JSON   Type = 6 // RFC 8785 canonical JSON: numbers that are no int64, null, arrays, objects
+)
+
+// A Field is one named, typed value of an event.
+type Field struct {
+	Name  string
+	Type  Type
+	Value []byte // see [Type]; nil once erased
+
+	// Private says that the field is personal: its salt comes from the private
+	// secret, which an erasure destroys. It is not part of what is committed to.
+	Private bool
+
+	rank int // see rankOf
+}
+
+// Fields are the fields of one event, in bytewise order of their names, each
+// name once.
+type Fields []Field
+
+// Get returns the field called name.
+func (f Fields) Get(name string) (Field, bool) {
+	i, ok := slices.BinarySearchFunc(f, name, func(a Field, name string) int { return strings.Compare(a.Name, name) })
+	if !ok {
+		return Field{}, false
+	}
+	return f[i], true
+}
+
+// Text returns the value of the string field called name, or "".
+func (f Fields) Text(name string) string {
+	field, ok := f.Get(name)
+	if !ok || field.Type != String {
+		return ""
+	}
+	return string(field.Value)
+}
+
+// With returns f with field added, in its place. It panics if f has a field of
+// that name: the log adds only what a source may not send.
+func (f Fields) With(field Field) Fields {
+	i, ok := slices.BinarySearchFunc(f, field.Name, func(a Field, name string) int { return strings.Compare(a.Name, name) })
+	if ok {
+		panic("event: field " + field.Name + " is there already")
+	}
+	if field.rank == 0 {
+		field.rank = rankOf(field.Name)
+	}
+	return slices.Insert(f, i, field)
+}
+
+// sortFields puts f in bytewise order of names.
+func sortFields(f Fields) {
+	// Insertion: there are about twenty fields, and ranks compare in one step.
+	for i := 1; i < len(f); i++ {
+		for k := i; k > 0 && compareFields(&f[k], &f[k-1]) < 0; k-- {
+			f[k], f[k-1] = f[k-1], f[k]
+		}
+	}
+}
+
+func compareFields(a, b *Field) int {
+	if a.rank != b.rank {
+		return cmp.Compare(a.rank, b.rank)
+	}
+	return strings.Compare(a.Name, b.Name)
+}
+
+// check panics unless f is what a commitment may be made to. The formats would
+// keep a mistake of ours for ever.
+func (f Fields) check() {
+	if len(f) == 0 || len(f) > MaxFields {
+		panic(fmt.Sprintf("event: %d fields, want 1 to %d", len(f), MaxFields))
+	}
+	for i := range f {
+		if f[i].Name == "" || len(f[i].Name) > MaxNameBytes {
+			panic("event: name of " + fmt.Sprint(len(f[i].Name)) + " bytes")
+		}
+		if i > 0 && f[i-1].Name >= f[i].Name {
+			panic("event: fields " + f[i-1].Name + " and " + f[i].Name + " are out of order")
+		}
+	}
+}
+
+// StringField returns a field of type [String].
+func StringField(name, value string) Field {
+	return Field{Name: name, Type: String, Value: []byte(value)}
+}
+
+// IntField returns a field of type [Int].
+func IntField(name string, value int64) Field {
+	return Field{Name: name, Type: Int, Value: appendInt(nil, value)}
+}
+
+// TimeField returns a field of type [Time].
+func TimeField(name string, value time.Time) Field {
+	return Field{Name: name, Type: Time, Value: appendInt(nil, value.UnixMicro())}
+}
+
+func appendInt(b []byte, v int64) []byte {
+	return binary.BigEndian.AppendUint64(b, uint64(v))
+}
+
+// Int returns the value of a field of type [Int], or 0.
+func (f Field) Int() int64 {
+	if f.Type != Int || len(f.Value) != 8 {
+		return 0
+	}
+	return int64(binary.BigEndian.Uint64(f.Value))
+}
+
+// Time returns the value of a field of type [Time] in UTC, or the zero time.
+func (f Field) Time() time.Time {
+	if f.Type != Time || len(f.Value) != 8 {
+		return time.Time{}
+	}
+	return time.UnixMicro(int64(binary.BigEndian.Uint64(f.Value))).UTC()
+}
+
+// IP returns the value of a field of type [IP], or the zero address.
+func (f Field) IP() netip.Addr {
+	if f.Type != IP || len(f.Value) != 16 {
+		return netip.Addr{}
+	}
+	return netip.AddrFrom16([16]byte(f.Value)).Unmap()
+}
+
+// Text returns the value as people write it: times in RFC 3339, addresses in
+// their usual form, JSON as it is.
+func (f Field) Text() string {
+	switch f.Type {
+	case Int:
+		return fmt.Sprint(f.Int())
+	case Bool:
+		return fmt.Sprint(len(f.Value) == 1 && f.Value[0] == 1)
+	case Time:
+		return f.Time().Format(time.RFC3339Nano)
+	case IP:
+		return f.IP().String()
+	case String, JSON:
+	}
+	return string(f.Value)
+}
+
+// CheckValue reports whether value has the form that t demands. Text and JSON
+// are checked for nothing but being UTF-8 elsewhere.
+func (t Type) CheckValue(value []byte) error {
+	want := -1
+	switch t {
+	case String, JSON:
+		return nil
+	case Int, Time:
+		want = 8
+	case Bool:
+		want = 1
+	case IP:
+		want = 16
+	default:
+		return fmt.Errorf("event: type %d is not known", t)
+	}
+	if len(value) != want || t == Bool && value[0] > 1 {
+		return fmt.Errorf("event: value of type %d has %d bytes, want %d", t, len(value), want)
+	}
+	return nil
+}
+
+// namesInOrder returns all names a record writes as a code, in bytewise order.
+func namesInOrder() []string {
+	all := append([]string(nil), scalarNames...)
+	for n := range MaxSubjects {
+		for _, member := range subjectMembers {
+			all = append(all, fmt.Sprintf("subjects.%d.%s", n, member))
+		}
+	}
+	for n := range MaxChanges {
+		for _, member := range changeMembers {
+			all = append(all, fmt.Sprintf("changes.%d.%s", n, member))
+		}
+	}
+	sort.Strings(all)
+	return all
+}

@@ -1,0 +1,281 @@
+package event
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"unicode/utf8"
+)
+
+// The record of an event is what the journal keeps and what proofs are made
+// from; it is never encoded again. See docs/format/record.md.
+//
+//	u8 version = 1 │ u8 flags = 0 │ u16 n │ open secret[16] │ private secret[16] │ commitment[32]
+//	n × field, in bytewise order of names:
+//	    uvarint name code │ (code 0 or 63: uvarint length │ rest of the name)
+//	    u8 type and flags │ (explicit: salt[16]) │ (erased: digest[32], else: uvarint length │ value)
+const (
+	recordVersion   = 1
+	recordHeadBytes = 4 + 2*SecretBytes + DigestBytes
+	commitmentAt    = 4 + 2*SecretBytes
+
+	typeMask     = 0x0f
+	flagPrivate  = 0x80 // the salt comes from the private secret
+	flagErased   = 0x40 // value and salt are gone, the digest stands in their place
+	flagExplicit = 0x20 // the private secret is gone, this field's salt stands here
+	flagsKnown   = flagPrivate | flagErased | flagExplicit | typeMask
+)
+
+// MaxRecordBytes bounds one encoded record: the JSON's limit, the names that
+// JSON leaves out, and the head.
+const MaxRecordBytes = 256 << 10
+
+// A Record is a decoded record.
+type Record struct {
+	Secrets    Secrets
+	Commitment Commitment // as stored; see [Record.Verify]
+	Fields     []StoredField
+}
+
+// A StoredField is a field of a record.
+type StoredField struct {
+	Field
+	Erased   bool
+	Digest   Digest // of an erased field
+	Explicit bool
+	Salt     Salt // of a field that carries its own
+}
+
+// AppendRecord appends the record of f, with fresh secrets s, to dst. It
+// returns the commitment too. It panics when f is not in order: what it returns
+// is signed and kept.
+func AppendRecord(dst []byte, f Fields, s *Secrets) ([]byte, Commitment) {
+	f.check()
+	start := len(dst)
+	dst = append(dst, recordVersion, 0)
+	dst = binary.BigEndian.AppendUint16(dst, uint16(len(f)))
+	dst = append(dst, s.Open[:]...)
+	dst = append(dst, s.Private[:]...)
+	dst = append(dst, make([]byte, DigestBytes)...)
+	var digests [MaxFields]Digest
+	from := newSalts(s)
+	var salt Salt
+	for i := range f {
+		field := &f[i]
+		from.at(i, field.Private, &salt)
+		digests[i] = DigestOf(&salt, field.Name, field.Type, field.Value)
+		dst = appendName(dst, field.Name)
+		head := byte(field.Type)
+		if field.Private {
+			head |= flagPrivate
+		}
+		dst = append(dst, head)
+		dst = binary.AppendUvarint(dst, uint64(len(field.Value)))
+		dst = append(dst, field.Value...)
+	}
+	c := CommitmentOfDigests(digests[:len(f)])
+	copy(dst[start+commitmentAt:], c[:])
+	return dst, c
+}
+
+func appendName(dst []byte, name string) []byte {
+	code, rest := codeOf(name)
+	dst = binary.AppendUvarint(dst, uint64(code))
+	if code == literalCode || code == metadataCode {
+		dst = binary.AppendUvarint(dst, uint64(len(rest)))
+		dst = append(dst, rest...)
+	}
+	return dst
+}
+
+// ErrRecord means that bytes are not a record, or not one this version knows.
+var ErrRecord = errors.New("event: not a record")
+
+// StoredCommitment returns the commitment that the record in body carries.
+func StoredCommitment(body []byte) (Commitment, error) {
+	if len(body) < recordHeadBytes || body[0] != recordVersion {
+		return Commitment{}, ErrRecord
+	}
+	return Commitment(body[commitmentAt:recordHeadBytes]), nil
+}
+
+// StoredEntry returns the tree's entry of the record in body.
+func StoredEntry(body []byte) ([]byte, error) {
+	c, err := StoredCommitment(body)
+	if err != nil {
+		return nil, err
+	}
+	e := c.Entry()
+	return e[:], nil
+}
+
+// DecodeRecord decodes a record. The fields point into body.
+func DecodeRecord(body []byte) (*Record, error) {
+	r := new(Record)
+	if err := r.Decode(body); err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+// Decode is [DecodeRecord] into r, whose memory it uses again.
+func (r *Record) Decode(body []byte) error {
+	if len(body) < recordHeadBytes || body[0] != recordVersion || body[1] != 0 {
+		return ErrRecord
+	}
+	n := int(binary.BigEndian.Uint16(body[2:]))
+	if n == 0 || n > MaxFields {
+		return fmt.Errorf("%w: %d fields", ErrRecord, n)
+	}
+	copy(r.Secrets.Open[:], body[4:])
+	copy(r.Secrets.Private[:], body[4+SecretBytes:])
+	copy(r.Commitment[:], body[commitmentAt:])
+	r.Fields = r.Fields[:0]
+	d := decoder{body: body, at: recordHeadBytes}
+	for i := range n {
+		f := d.field()
+		if d.err == nil && i > 0 && r.Fields[i-1].Name >= f.Name {
+			d.err = fmt.Errorf("%w: field %d is out of order", ErrRecord, i)
+		}
+		if d.err != nil {
+			return d.err
+		}
+		r.Fields = append(r.Fields, f)
+	}
+	if d.at != len(body) {
+		return fmt.Errorf("%w: %d bytes too many", ErrRecord, len(body)-d.at)
+	}
+	return nil
+}
+
+// A decoder reads fields of a record until its first error.
+type decoder struct {
+	body []byte
+	at   int
+	err  error
+}
+
+func (d *decoder) field() (f StoredField) {
+	f.Name, f.rank = d.name()
+	head := d.bytes(1)
+	if d.err != nil {
+		return f
+	}
+	f.Type = Type(head[0] & typeMask)
+	f.Private = head[0]&flagPrivate != 0
+	f.Erased = head[0]&flagErased != 0
+	f.Explicit = head[0]&flagExplicit != 0
+	if head[0]&^flagsKnown != 0 || f.Erased && f.Explicit || f.Explicit && !f.Private {
+		d.err = fmt.Errorf("%w: field %q has flags %#x", ErrRecord, f.Name, head[0])
+		return f
+	}
+	if f.Explicit {
+		copy(f.Salt[:], d.bytes(SaltBytes))
+	}
+	if f.Erased {
+		copy(f.Digest[:], d.bytes(DigestBytes))
+		return f
+	}
+	f.Value = d.bytes(d.uvarint())
+	if d.err == nil {
+		if err := f.Type.CheckValue(f.Value); err != nil {
+			d.err = fmt.Errorf("%w: field %q: %w", ErrRecord, f.Name, err)
+		}
+	}
+	return f
+}
+
+func (d *decoder) name() (name string, rank int) {
+	code := d.uvarint()
+	if d.err != nil {
+		return "", 0
+	}
+	switch {
+	case code == literalCode || code == metadataCode:
+		rest := string(d.bytes(d.uvarint()))
+		if code == metadataCode {
+			name, rank = metadataPrefix+rest, table.ranks[metadataCode]
+		} else {
+			name, rank = rest, rankOf(rest)
+		}
+		if canonical, _ := codeOf(name); d.err == nil && (canonical != code || name == "" || len(name) > MaxNameBytes || !utf8.ValidString(name)) {
+			d.err = fmt.Errorf("%w: name %q", ErrRecord, name)
+		}
+		return name, rank
+	case code < codeLimit && table.byCode[code] != "":
+		return table.byCode[code], table.ranks[code]
+	}
+	d.err = fmt.Errorf("%w: name code %d", ErrRecord, code)
+	return "", 0
+}
+
+func (d *decoder) uvarint() int {
+	if d.err != nil {
+		return 0
+	}
+	v, n := binary.Uvarint(d.body[d.at:])
+	if n <= 0 || v > MaxRecordBytes || n > 1 && d.body[d.at+n-1] == 0 {
+		d.err = fmt.Errorf("%w: bad length at byte %d", ErrRecord, d.at)
+		return 0
+	}
+	d.at += n
+	return int(v)
+}
+
+func (d *decoder) bytes(n int) []byte {
+	if d.err != nil {
+		return nil
+	}
+	if n > len(d.body)-d.at {
+		d.err = fmt.Errorf("%w: ends early", ErrRecord)
+		return nil
+	}
+	b := d.body[d.at : d.at+n : d.at+n]
+	d.at += n
+	return b
+}
+
+// Digests returns the digest of each field, and the salt of each that has one.
+func (r *Record) Digests() ([]Digest, []Salt) {
+	digests := make([]Digest, len(r.Fields))
+	all := make([]Salt, len(r.Fields))
+	from := newSalts(&r.Secrets)
+	for i := range r.Fields {
+		f := &r.Fields[i]
+		switch {
+		case f.Erased:
+			digests[i] = f.Digest
+			continue
+		case f.Explicit:
+			all[i] = f.Salt
+		default:
+			from.at(i, f.Private, &all[i])
+		}
+		digests[i] = DigestOf(&all[i], f.Name, f.Type, f.Value)
+	}
+	return digests, all
+}
+
+// ErrCommitment means that a record's fields are not what its commitment
+// commits to.
+var ErrCommitment = errors.New("event: the fields do not match the commitment")
+
+// Verify recomputes the commitment from the fields and compares.
+func (r *Record) Verify() error {
+	digests, _ := r.Digests()
+	if CommitmentOfDigests(digests) != r.Commitment {
+		return ErrCommitment
+	}
+	return nil
+}
+
+// Open returns the fields that are not erased.
+func (r *Record) Open() Fields {
+	f := make(Fields, 0, len(r.Fields))
+	for i := range r.Fields {
+		if !r.Fields[i].Erased {
+			f = append(f, r.Fields[i].Field)
+		}
+	}
+	return f
+}
