@@ -12,7 +12,8 @@ import (
 // are not in [Event], names given twice, invalid UTF-8, lone surrogates, null,
 // values of the wrong type and values over a limit are refused with an
 // [*InvalidError] that names the member. An empty string says nothing and is
-// left out, except in metadata and changes.
+// left out, except in metadata and changes. An event of more than
+// [MaxJSONBytes] is refused with a [*LimitError].
 //
 // The fields keep pointing into data.
 func Parse(data []byte) (Fields, error) {
@@ -32,8 +33,8 @@ const maxKeptKeys = 4096
 // Parse is [Parse], but the fields are valid only until the next call.
 func (p *Parser) Parse(data []byte) (Fields, error) {
 	p.reset(data)
-	if len(data) > MaxJSONBytes {
-		return nil, &InvalidError{Index: -1, Reason: "is longer than " + strconv.Itoa(MaxJSONBytes) + " bytes"}
+	if err := CheckSize(len(data)); err != nil {
+		return nil, err
 	}
 	p.event()
 	p.end()
@@ -53,12 +54,12 @@ func (p *Parser) reset(data []byte) {
 }
 
 // finish checks the event as a whole.
-func (p *Parser) finish() error {
+func (p *Parser) finish() *InvalidError {
 	if p.err != nil {
 		return p.err
 	}
 	if len(p.fields) > maxFieldsAccepted {
-		return &InvalidError{Index: -1, Reason: "has more than " + strconv.Itoa(maxFieldsAccepted) + " values"}
+		return &InvalidError{Index: -1, Reason: tooMany}
 	}
 	sortFields(p.fields)
 	return nil

@@ -38,7 +38,7 @@ const (
 	openField         = 1
 
 	// MaxDisclosureBytes bounds an encoded disclosure.
-	MaxDisclosureBytes = 512 << 10
+	MaxDisclosureBytes = MaxExtraBytes
 )
 
 // Disclose returns the disclosure of r in which the fields are open that are

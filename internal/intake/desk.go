@@ -1,0 +1,196 @@
+// Package intake is the desk behind every door: it decides whether an event
+// may enter the log, and it is the only caller of [journal.Journal.Append].
+//
+// # Promises
+//
+//   - When Accept returns nil, the event is durable.
+//   - A source may send an event again for ever: it is recorded once, and each
+//     time answered with the same position. Another event under the same ID is
+//     refused, and nothing of it is stored.
+//   - A batch is accepted whole or refused whole.
+//   - A source's missing and silent hours become events: see [Desk.Run].
+//   - The time a source states is kept as it is, however wrong.
+package intake
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"hash/maphash"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/custody-log/custody/catalogue"
+	"github.com/custody-log/custody/event"
+	"github.com/custody-log/custody/internal/journal"
+)
+
+// OwnSource is the source of the events that the log records about itself. No
+// other program can submit under this name.
+const OwnSource = "custody"
+
+// A Desk accepts events. Its methods may be called concurrently.
+type Desk struct {
+	log       *slog.Logger
+	journal   *journal.Journal
+	catalogue *catalogue.Catalogue
+	seed      maphash.Seed
+	drafts    sync.Pool // of *draft
+
+	mu      sync.Mutex
+	known   table                    // durable events
+	pending map[uint64]chan struct{} // being recorded; closed when decided
+
+	watch *watch
+}
+
+// A Config is what a desk needs. All fields but Sources must be set.
+type Config struct {
+	Log       *slog.Logger
+	Journal   *journal.Journal
+	Catalogue *catalogue.Catalogue
+	Sources   []Source // sources that must not fall silent
+}
+
+// A Source is a program that submits events.
+type Source struct {
+	Name        string
+	SilentAfter time.Duration // 0: it may be silent as long as it likes
+}
+
+// An Origin says where a submission comes from.
+type Origin struct {
+	Source string
+	Trust  event.Trust
+}
+
+// An Accepted says where an event is.
+type Accepted struct {
+	Seq        journal.Seq
+	Commitment event.Commitment
+	Duplicate  bool // it was there already
+}
+
+// A ConflictError means that another event was recorded under the same ID.
+// Nothing of the submission was stored.
+type ConflictError struct {
+	Index int         // place in the batch, from 0; -1 for a single event
+	ID    string      // the ID
+	Seq   journal.Seq // where the other event is; -1 when it stands in the same batch
+}
+
+func (e *ConflictError) Error() string {
+	where := fmt.Sprintf("event %d", e.Seq)
+	if e.Seq < 0 {
+		where = "an event of the same batch"
+	}
+	if e.Index >= 0 {
+		return fmt.Sprintf("intake: event %d of the batch: %s has the ID %q and other content", e.Index, where, e.ID)
+	}
+	return fmt.Sprintf("intake: %s has the ID %q and other content", where, e.ID)
+}
+
+// ErrFull means that the log holds as many events as its desk can tell apart.
+var ErrFull = errors.New("intake: the log is full")
+
+// Accept records one event in JSON. It returns nil only once the event is
+// durable. After an error from the journal the event may or may not have been
+// recorded; sending it again decides.
+func (d *Desk) Accept(ctx context.Context, from Origin, data []byte) (Accepted, error) {
+	b := d.draft(from)
+	defer d.drafts.Put(b)
+	fields, err := b.parser.Parse(data)
+	if err != nil {
+		return Accepted{}, err
+	}
+	if err := b.add(-1, fields); err != nil {
+		return Accepted{}, err
+	}
+	accepted, err := d.submit(ctx, b)
+	if err != nil {
+		return Accepted{}, err
+	}
+	return accepted[0], nil
+}
+
+// AcceptBatch records all events of a batch, or none. It is otherwise as
+// [Desk.Accept].
+func (d *Desk) AcceptBatch(ctx context.Context, from Origin, data []byte, format event.Format) ([]Accepted, error) {
+	b := d.draft(from)
+	defer d.drafts.Put(b)
+	if err := b.parser.ParseBatch(data, format, b.add); err != nil {
+		return nil, err
+	}
+	return d.submit(ctx, b)
+}
+
+// Record records an event that was made inside this process, under the name of
+// source. It fills in the ID and the time when they are missing.
+func (d *Desk) Record(ctx context.Context, source string, e *event.Event) (Accepted, error) {
+	full := *e
+	if full.ID == "" {
+		full.ID = event.NewID()
+	}
+	if full.Time.IsZero() {
+		full.Time = time.Now()
+	}
+	fields, err := full.Fields()
+	if err != nil {
+		return Accepted{}, err
+	}
+	b := d.draft(Origin{Source: source, Trust: event.Witnessed})
+	defer d.drafts.Put(b)
+	if err := b.add(-1, fields); err != nil {
+		return Accepted{}, err
+	}
+	accepted, err := d.submit(ctx, b)
+	if err != nil {
+		return Accepted{}, err
+	}
+	return accepted[0], nil
+}
+
+// submit records what b holds and has not been recorded yet.
+func (d *Desk) submit(ctx context.Context, b *draft) ([]Accepted, error) {
+	if d.journal.Size() > MaxEvents-event.MaxBatchEvents {
+		return nil, ErrFull
+	}
+	decide, err := d.claim(ctx, b)
+	if err != nil {
+		return nil, err
+	}
+	var first journal.Seq
+	if bodies := b.fresh(); len(bodies) > 0 {
+		// From here on the events are recorded whether or not anybody still
+		// waits: a client that gave up will come back with the same IDs.
+		first, err = d.journal.Append(context.WithoutCancel(ctx), bodies...)
+	}
+	decide(first, err)
+	if err != nil {
+		return nil, err
+	}
+	return b.accepted(first), nil
+}
+
+// draft returns an empty draft of a submission from from.
+func (d *Desk) draft(from Origin) *draft {
+	b, ok := d.drafts.Get().(*draft)
+	if !ok {
+		b = &draft{desk: d}
+	}
+	b.reset(from)
+	return b
+}
+
+// randomness reads secrets for n events.
+func randomness(buf []byte, n int) []byte {
+	size := n * 2 * event.SecretBytes
+	if cap(buf) < size {
+		buf = make([]byte, size)
+	}
+	buf = buf[:size]
+	rand.Read(buf) // never fails
+	return buf
+}

@@ -1,0 +1,169 @@
+package intake
+
+import (
+	"bytes"
+	"hash/maphash"
+	"slices"
+	"time"
+
+	"github.com/custody-log/custody/event"
+	"github.com/custody-log/custody/internal/journal"
+)
+
+// A draft is one submission on its way into the journal: the records of its
+// events and what is needed to recognise them. Its memory is used again.
+type draft struct {
+	desk     *Desk
+	from     Origin
+	received event.Field
+	now      time.Time
+	parser   event.Parser
+	fields   event.Fields
+	random   []byte // secrets not used yet
+
+	records []byte // all records, one after the other
+	events  []drafted
+	bodies  [][]byte
+}
+
+// A drafted is one event of a draft.
+type drafted struct {
+	end        int // of its record in draft.records
+	hash       uint64
+	id         string
+	sourceSeq  int64
+	commitment event.Commitment
+	seen       int         // how many known positions under hash were compared
+	duplicate  bool        // of the event at seq
+	seq        journal.Seq // of the event it duplicates; -1-i for event i of the same draft
+}
+
+// maxKeptBytes bounds what a draft keeps between submissions.
+const maxKeptBytes = 1 << 20
+
+func (b *draft) reset(from Origin) {
+	b.from = from
+	b.now = time.Now()
+	b.received = event.TimeField("received", b.now)
+	if cap(b.records) > maxKeptBytes {
+		b.records, b.events, b.bodies, b.random = nil, nil, nil, nil
+	}
+	b.records, b.events, b.bodies = b.records[:0], b.events[:0], b.bodies[:0]
+}
+
+// add completes the fields of an event, checks them against the catalogue, and
+// appends its record.
+func (b *draft) add(i int, fields event.Fields) error {
+	f, err := b.complete(i, fields)
+	if err != nil {
+		return err
+	}
+	if len(b.random) < 2*event.SecretBytes {
+		n := 1
+		if i >= 0 {
+			n = 128
+		}
+		b.random = randomness(b.random[:0], n)
+	}
+	var s event.Secrets
+	copy(s.Open[:], b.random)
+	copy(s.Private[:], b.random[event.SecretBytes:])
+	clear(b.random[:2*event.SecretBytes])
+	b.random = b.random[2*event.SecretBytes:]
+
+	id, _ := f.Get("id")
+	e := drafted{id: string(id.Value), hash: b.desk.hash(b.from.Source, id.Value)}
+	if seq, ok := f.Get("source_seq"); ok {
+		e.sourceSeq = seq.Int()
+	}
+	if at, ok := f.Get("time"); ok && b.from.Trust == event.Witnessed {
+		b.desk.watch.clock(b.from.Source, b.now.Sub(at.Time()))
+	}
+	b.records, e.commitment = event.AppendRecord(b.records, f, &s)
+	e.end = len(b.records)
+	b.events = append(b.events, e)
+	return nil
+}
+
+// complete adds what the log knows of an event, and marks what is personal.
+func (b *draft) complete(i int, fields event.Fields) (event.Fields, error) {
+	b.fields = append(b.fields[:0], fields...)
+	f := b.fields
+	if _, ok := f.Get("outcome"); !ok {
+		f = f.With(event.StringField("outcome", string(event.Success)))
+	}
+	f = f.With(b.received)
+	f = f.With(event.StringField("source", b.from.Source))
+	f = f.With(event.StringField("trust", string(b.from.Trust)))
+	b.fields = f
+	if err := b.desk.mark(f); err != nil {
+		err.Index = i
+		return nil, err
+	}
+	return f, nil
+}
+
+// record returns the record of event i.
+func (b *draft) record(i int) []byte {
+	start := 0
+	if i > 0 {
+		start = b.events[i-1].end
+	}
+	return b.records[start:b.events[i].end:b.events[i].end]
+}
+
+// fresh returns the records of the events that are not duplicates.
+func (b *draft) fresh() [][]byte {
+	b.bodies = b.bodies[:0]
+	for i := range b.events {
+		if !b.events[i].duplicate {
+			b.bodies = append(b.bodies, b.record(i))
+		}
+	}
+	return b.bodies
+}
+
+// accepted returns the answer, given the position of the first fresh event.
+func (b *draft) accepted(first journal.Seq) []Accepted {
+	list := make([]Accepted, len(b.events))
+	next := first
+	for i := range b.events {
+		e := &b.events[i]
+		if !e.duplicate {
+			list[i] = Accepted{Seq: next, Commitment: e.commitment}
+			next++
+			continue
+		}
+		if e.seq < 0 {
+			list[i] = list[-1-e.seq]
+			list[i].Duplicate = true
+			continue
+		}
+		list[i] = Accepted{Seq: e.seq, Commitment: e.commitment, Duplicate: true}
+	}
+	return list
+}
+
+// hash returns the hash under which an event is known.
+func (d *Desk) hash(source string, id []byte) uint64 {
+	var h maphash.Hash
+	h.SetSeed(d.seed)
+	h.WriteString(source)
+	h.WriteByte(0)
+	h.Write(id)
+	return h.Sum64()
+}
+
+// sameEvent reports whether two records are of one event: the fields that the
+// source sent are the same. What the log added may differ.
+func sameEvent(a, b event.Fields) bool {
+	return slices.EqualFunc(sent(a), sent(b), func(x, y event.Field) bool {
+		return x.Name == y.Name && x.Type == y.Type && bytes.Equal(x.Value, y.Value)
+	})
+}
+
+func sent(f event.Fields) event.Fields {
+	return slices.DeleteFunc(slices.Clone(f), func(x event.Field) bool {
+		return x.Name == "received" || x.Name == "trust"
+	})
+}
