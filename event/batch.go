@@ -107,7 +107,7 @@ func (p *Parser) deliver(n, size int, each func(i int, f Fields) error) error {
 		err.Index = n
 		return err
 	}
-	return each(n, p.fields)
+	return each(n, p.sorted)
 }
 
 func checkCount(n int) error {

@@ -48,27 +48,33 @@ type Secrets struct {
 //	SHA-256( 0xF1 ‖ salt[16] ‖ u8 len(name) ‖ name ‖ u8 type ‖ value )
 func DigestOf(salt *Salt, name string, t Type, value []byte) Digest {
 	var short [192]byte // most fields fit; append grows beyond
-	b := append(short[:0], digestPrefix)
+	return sha256.Sum256(appendCommitted(short[:0], salt, name, t, value))
+}
+
+// appendCommitted appends what a digest is the hash of.
+func appendCommitted(b []byte, salt *Salt, name string, t Type, value []byte) []byte {
+	b = append(b, digestPrefix)
 	b = append(b, salt[:]...)
 	b = append(b, byte(len(name)))
 	b = append(b, name...)
 	b = append(b, byte(t))
-	b = append(b, value...)
-	return sha256.Sum256(b)
+	return append(b, value...)
 }
 
-// CommitmentOfDigests returns the commitment to n digests, which stand one
-// after the other in bytewise order of their fields' names:
+// CommitmentOfDigests returns the commitment to n digests, which stand in
+// bytewise order of their fields' names:
 //
 //	SHA-256( 0xF2 ‖ 0x01 ‖ u16 n ‖ digest_1 ‖ … ‖ digest_n )
 func CommitmentOfDigests(digests []Digest) Commitment {
-	b := make([]byte, 0, 4+DigestBytes*len(digests))
-	b = append(b, commitmentPrefix, formatVersion)
-	b = binary.BigEndian.AppendUint16(b, uint16(len(digests)))
+	b := appendCommitmentHead(make([]byte, 0, 4+DigestBytes*len(digests)), len(digests))
 	for i := range digests {
 		b = append(b, digests[i][:]...)
 	}
 	return sha256.Sum256(b)
+}
+
+func appendCommitmentHead(b []byte, n int) []byte {
+	return binary.BigEndian.AppendUint16(append(b, commitmentPrefix, formatVersion), uint16(n))
 }
 
 // Entry returns the entry of an event with commitment c: 0x01 ‖ c.

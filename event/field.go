@@ -1,13 +1,10 @@
 package event
 
 import (
-	"cmp"
 	"encoding/binary"
 	"fmt"
 	"net/netip"
-	"slices"
 	"sort"
-	"strings"
 	"time"
 )
 
@@ -35,7 +32,18 @@ type Field struct {
 	// secret, which an erasure destroys. It is not part of what is committed to.
 	Private bool
 
-	rank int // see rankOf
+	code int // see names.go
+	rank int // see rankOf; 0 when code and rank were not looked up
+}
+
+// Code returns the number by which records call the field: one of 1 to
+// [CodeLimit]-1 for a name that every event may have, [MetadataCode] for a
+// member of metadata, 0 for any other name. See docs/format/record.md.
+func (f *Field) Code() int {
+	if f.rank == 0 {
+		f.code, _ = codeOf(f.Name)
+	}
+	return f.code
 }
 
 // Fields are the fields of one event, in bytewise order of their names, each
@@ -44,11 +52,12 @@ type Fields []Field
 
 // Get returns the field called name.
 func (f Fields) Get(name string) (Field, bool) {
-	i, ok := slices.BinarySearchFunc(f, name, func(a Field, name string) int { return strings.Compare(a.Name, name) })
-	if !ok {
-		return Field{}, false
+	for i := range f {
+		if f[i].Name == name {
+			return f[i], true
+		}
 	}
-	return f[i], true
+	return Field{}, false
 }
 
 // Text returns the value of the string field called name, or "".
@@ -60,34 +69,43 @@ func (f Fields) Text(name string) string {
 	return string(field.Value)
 }
 
-// With returns f with field added, in its place. It panics if f has a field of
-// that name: the log adds only what a source may not send.
-func (f Fields) With(field Field) Fields {
-	i, ok := slices.BinarySearchFunc(f, field.Name, func(a Field, name string) int { return strings.Compare(a.Name, name) })
-	if ok {
-		panic("event: field " + field.Name + " is there already")
-	}
-	if field.rank == 0 {
-		field.rank = rankOf(field.Name)
-	}
-	return slices.Insert(f, i, field)
+// A sorter puts fields in bytewise order of names. Its memory is used again.
+type sorter struct {
+	keys   []uint32 // rank and place of each field
+	sorted Fields
 }
 
-// sortFields puts f in bytewise order of names.
-func sortFields(f Fields) {
-	// Insertion: there are about twenty fields, and ranks compare in one step.
-	for i := 1; i < len(f); i++ {
-		for k := i; k > 0 && compareFields(&f[k], &f[k-1]) < 0; k-- {
-			f[k], f[k-1] = f[k-1], f[k]
+// sort returns f in order; the result is valid until the next call.
+func (s *sorter) sort(f Fields) Fields {
+	s.keys = s.keys[:0]
+	for i := range f {
+		if f[i].rank == 0 {
+			f[i].code, _ = codeOf(f[i].Name)
+			f[i].rank = rankOf(f[i].Name)
 		}
+		s.keys = append(s.keys, uint32(f[i].rank)<<16|uint32(i))
 	}
+	// Insertion: there are about twenty fields, and most compare as numbers.
+	for i := 1; i < len(s.keys); i++ {
+		key := s.keys[i]
+		k := i
+		for ; k > 0 && s.less(f, key, s.keys[k-1]); k-- {
+			s.keys[k] = s.keys[k-1]
+		}
+		s.keys[k] = key
+	}
+	s.sorted = s.sorted[:0]
+	for _, key := range s.keys {
+		s.sorted = append(s.sorted, f[key&0xffff])
+	}
+	return s.sorted
 }
 
-func compareFields(a, b *Field) int {
-	if a.rank != b.rank {
-		return cmp.Compare(a.rank, b.rank)
+func (s *sorter) less(f Fields, a, b uint32) bool {
+	if a>>16 != b>>16 {
+		return a < b
 	}
-	return strings.Compare(a.Name, b.Name)
+	return f[a&0xffff].Name < f[b&0xffff].Name
 }
 
 // check panics unless f is what a commitment may be made to. The formats would

@@ -24,21 +24,22 @@ var (
 	changeMembers = []string{"field", "old", "new"}
 )
 
+// Codes of names, see [Field.Code].
 const (
-	literalCode  = 0  // the name follows in full
-	metadataCode = 63 // "metadata." and what follows
+	literalCode  = 0 // the name follows in full
+	MetadataCode = 63
 	subjectCode  = 64
 	changeCode   = subjectCode + 8*MaxSubjects
-	codeLimit    = changeCode + 4*MaxChanges
+	CodeLimit    = changeCode + 4*MaxChanges
 
 	metadataPrefix = "metadata."
 )
 
 // A nameTable holds what is derived from the lists above.
 type nameTable struct {
-	byCode [codeLimit]string // "" where there is no such code
+	byCode [CodeLimit]string // "" where there is no such code
 	codes  map[string]int
-	ranks  [codeLimit]int // place in bytewise order, from 1, with metadata as one place
+	ranks  [CodeLimit]int // place in bytewise order, from 1, with metadata as one place
 }
 
 var table = newNameTable()
@@ -67,7 +68,7 @@ func newNameTable() *nameTable {
 		// Two apart, so that a name without a code has a place between.
 		t.ranks[t.codes[name]] = 2*i + 2
 	}
-	t.ranks[metadataCode] = t.between(metadataPrefix)
+	t.ranks[MetadataCode] = t.between(metadataPrefix)
 	return t
 }
 
@@ -90,9 +91,17 @@ func rankOf(name string) int {
 		return table.ranks[code]
 	}
 	if strings.HasPrefix(name, metadataPrefix) {
-		return table.ranks[metadataCode]
+		return table.ranks[MetadataCode]
 	}
 	return table.between(name)
+}
+
+// NameOf returns the name with the given code, or "" if there is none.
+func NameOf(code int) string {
+	if code < 0 || code >= CodeLimit {
+		return ""
+	}
+	return table.byCode[code]
 }
 
 // codeOf returns the code of name and what of the name must be written with it.
@@ -101,7 +110,7 @@ func codeOf(name string) (code int, rest string) {
 		return code, ""
 	}
 	if rest, ok := strings.CutPrefix(name, metadataPrefix); ok && rest != "" {
-		return metadataCode, rest
+		return MetadataCode, rest
 	}
 	return literalCode, name
 }

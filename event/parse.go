@@ -22,8 +22,13 @@ func Parse(data []byte) (Fields, error) {
 
 // A Parser parses many events with the same memory. It is for one goroutine.
 type Parser struct {
+	// Added are fields that the log adds to every event. Of them, outcome is
+	// only for events that state none; no event can state the others.
+	Added Fields
+
 	scanner
-	fields Fields
+	sorter
+	fields Fields            // as they come
 	keys   map[string]string // "metadata.KEY" by KEY
 }
 
@@ -41,7 +46,7 @@ func (p *Parser) Parse(data []byte) (Fields, error) {
 	if err := p.finish(); err != nil {
 		return nil, err
 	}
-	return p.fields, nil
+	return p.sorted, nil
 }
 
 // reset makes p ready to read data.
@@ -61,18 +66,24 @@ func (p *Parser) finish() *InvalidError {
 	if len(p.fields) > maxFieldsAccepted {
 		return &InvalidError{Index: -1, Reason: tooMany}
 	}
-	sortFields(p.fields)
+	_, stated := p.fields.Get("outcome")
+	for i := range p.Added {
+		if f := &p.Added[i]; !stated || f.Name != "outcome" {
+			p.fields = append(p.fields, *f)
+		}
+	}
+	p.sort(p.fields)
 	return nil
 }
 
 // add appends a field.
-func (p *Parser) add(name string, rank int, t Type, value []byte) {
-	p.fields = append(p.fields, Field{Name: name, Type: t, Value: value, rank: rank})
+func (p *Parser) add(name string, code int, t Type, value []byte) {
+	p.fields = append(p.fields, Field{Name: name, Type: t, Value: value, code: code, rank: table.ranks[code]})
 }
 
 // addCode appends a field whose name has a code.
 func (p *Parser) addCode(code int, t Type, value []byte) {
-	p.add(table.byCode[code], table.ranks[code], t, value)
+	p.add(table.byCode[code], code, t, value)
 }
 
 // at prefixes the path of an error that happened since before.
@@ -394,7 +405,7 @@ func (p *Parser) change(n int) {
 			p.limited(code, MaxNameBytes)
 			return
 		}
-		p.typed(table.byCode[code], table.ranks[code])
+		p.typed(table.byCode[code], code)
 	})
 	if p.err == nil && seen&1 == 0 {
 		p.fail("is missing")
@@ -403,7 +414,7 @@ func (p *Parser) change(n int) {
 }
 
 // typed reads any value but null and adds it under name.
-func (p *Parser) typed(name string, rank int) {
+func (p *Parser) typed(name string, code int) {
 	if p.space() == 'n' {
 		p.fail("is null; leave it out")
 		return
@@ -412,7 +423,7 @@ func (p *Parser) typed(name string, rank int) {
 	if p.err == nil && len(value) > MaxTextBytes {
 		p.fail("is longer than " + strconv.Itoa(MaxTextBytes) + " bytes")
 	}
-	p.add(name, rank, t, value)
+	p.add(name, code, t, value)
 }
 
 func (p *Parser) metadata() {
@@ -440,7 +451,7 @@ func (p *Parser) metadata() {
 			p.fail("has more than " + strconv.Itoa(MaxMetadata) + " members")
 			return
 		}
-		if p.typed(name, table.ranks[metadataCode]); p.err != nil {
+		if p.typed(name, MetadataCode); p.err != nil {
 			p.at(name[len(metadataPrefix):])
 			return
 		}

@@ -1,6 +1,7 @@
 package event
 
 import (
+	"crypto/sha256"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -50,21 +51,34 @@ type StoredField struct {
 // returns the commitment too. It panics when f is not in order: what it returns
 // is signed and kept.
 func AppendRecord(dst []byte, f Fields, s *Secrets) ([]byte, Commitment) {
+	return new(Sealer).AppendRecord(dst, f, s)
+}
+
+// A Sealer makes many records with the same memory. It is for one goroutine.
+type Sealer struct {
+	salt      Salt
+	committed []byte // what the digest of one field is the hash of
+	digests   []byte // what the commitment is the hash of
+}
+
+// AppendRecord is the function [AppendRecord].
+func (w *Sealer) AppendRecord(dst []byte, f Fields, s *Secrets) ([]byte, Commitment) {
 	f.check()
 	start := len(dst)
 	dst = append(dst, recordVersion, 0)
 	dst = binary.BigEndian.AppendUint16(dst, uint16(len(f)))
 	dst = append(dst, s.Open[:]...)
 	dst = append(dst, s.Private[:]...)
-	dst = append(dst, make([]byte, DigestBytes)...)
-	var digests [MaxFields]Digest
+	dst = append(dst, noCommitment[:]...)
+	w.digests = appendCommitmentHead(w.digests[:0], len(f))
 	from := newSalts(s)
-	var salt Salt
 	for i := range f {
 		field := &f[i]
-		from.at(i, field.Private, &salt)
-		digests[i] = DigestOf(&salt, field.Name, field.Type, field.Value)
-		dst = appendName(dst, field.Name)
+		from.at(i, field.Private, &w.salt)
+		w.committed = appendCommitted(w.committed[:0], &w.salt, field.Name, field.Type, field.Value)
+		digest := sha256.Sum256(w.committed)
+		w.digests = append(w.digests, digest[:]...)
+		dst = appendName(dst, field)
 		head := byte(field.Type)
 		if field.Private {
 			head |= flagPrivate
@@ -73,19 +87,26 @@ func AppendRecord(dst []byte, f Fields, s *Secrets) ([]byte, Commitment) {
 		dst = binary.AppendUvarint(dst, uint64(len(field.Value)))
 		dst = append(dst, field.Value...)
 	}
-	c := CommitmentOfDigests(digests[:len(f)])
+	c := Commitment(sha256.Sum256(w.digests))
 	copy(dst[start+commitmentAt:], c[:])
 	return dst, c
 }
 
-func appendName(dst []byte, name string) []byte {
-	code, rest := codeOf(name)
+var noCommitment Commitment // room for one
+
+func appendName(dst []byte, f *Field) []byte {
+	code := f.Code()
 	dst = binary.AppendUvarint(dst, uint64(code))
-	if code == literalCode || code == metadataCode {
-		dst = binary.AppendUvarint(dst, uint64(len(rest)))
-		dst = append(dst, rest...)
+	rest := f.Name
+	switch code {
+	case MetadataCode:
+		rest = f.Name[len(metadataPrefix):]
+	case literalCode:
+	default:
+		return dst
 	}
-	return dst
+	dst = binary.AppendUvarint(dst, uint64(len(rest)))
+	return append(dst, rest...)
 }
 
 // ErrRecord means that bytes are not a record, or not one this version knows.
@@ -156,7 +177,7 @@ type decoder struct {
 }
 
 func (d *decoder) field() (f StoredField) {
-	f.Name, f.rank = d.name()
+	f.Name, f.code, f.rank = d.name()
 	head := d.bytes(1)
 	if d.err != nil {
 		return f
@@ -185,28 +206,27 @@ func (d *decoder) field() (f StoredField) {
 	return f
 }
 
-func (d *decoder) name() (name string, rank int) {
-	code := d.uvarint()
+func (d *decoder) name() (name string, code, rank int) {
+	code = d.uvarint()
 	if d.err != nil {
-		return "", 0
+		return "", 0, 0
 	}
 	switch {
-	case code == literalCode || code == metadataCode:
+	case code == literalCode || code == MetadataCode:
 		rest := string(d.bytes(d.uvarint()))
-		if code == metadataCode {
-			name, rank = metadataPrefix+rest, table.ranks[metadataCode]
-		} else {
-			name, rank = rest, rankOf(rest)
+		name = rest
+		if code == MetadataCode {
+			name = metadataPrefix + rest
 		}
 		if canonical, _ := codeOf(name); d.err == nil && (canonical != code || name == "" || len(name) > MaxNameBytes || !utf8.ValidString(name)) {
 			d.err = fmt.Errorf("%w: name %q", ErrRecord, name)
 		}
-		return name, rank
-	case code < codeLimit && table.byCode[code] != "":
-		return table.byCode[code], table.ranks[code]
+		return name, code, rankOf(name)
+	case code < CodeLimit && table.byCode[code] != "":
+		return table.byCode[code], code, table.ranks[code]
 	}
 	d.err = fmt.Errorf("%w: name code %d", ErrRecord, code)
-	return "", 0
+	return "", 0, 0
 }
 
 func (d *decoder) uvarint() int {

@@ -15,6 +15,7 @@ package intake
 import (
 	"context"
 	"crypto/rand"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"hash/maphash"
@@ -36,6 +37,7 @@ type Desk struct {
 	log       *slog.Logger
 	journal   *journal.Journal
 	catalogue *catalogue.Catalogue
+	personal  *personal
 	seed      maphash.Seed
 	drafts    sync.Pool // of *draft
 
@@ -129,27 +131,39 @@ func (d *Desk) AcceptBatch(ctx context.Context, from Origin, data []byte, format
 // Record records an event that was made inside this process, under the name of
 // source. It fills in the ID and the time when they are missing.
 func (d *Desk) Record(ctx context.Context, source string, e *event.Event) (Accepted, error) {
-	full := *e
-	if full.ID == "" {
-		full.ID = event.NewID()
-	}
-	if full.Time.IsZero() {
-		full.Time = time.Now()
-	}
-	fields, err := full.Fields()
-	if err != nil {
-		return Accepted{}, err
-	}
-	b := d.draft(Origin{Source: source, Trust: event.Witnessed})
-	defer d.drafts.Put(b)
-	if err := b.add(-1, fields); err != nil {
-		return Accepted{}, err
-	}
-	accepted, err := d.submit(ctx, b)
+	accepted, err := d.RecordAll(ctx, source, e)
 	if err != nil {
 		return Accepted{}, err
 	}
 	return accepted[0], nil
+}
+
+// RecordAll is [Desk.Record] for several events, of which all are recorded or
+// none.
+func (d *Desk) RecordAll(ctx context.Context, source string, events ...*event.Event) ([]Accepted, error) {
+	b := d.draft(Origin{Source: source, Trust: event.Witnessed})
+	defer d.drafts.Put(b)
+	for i, e := range events {
+		full := *e
+		if full.ID == "" {
+			full.ID = event.NewID()
+		}
+		if full.Time.IsZero() {
+			full.Time = b.now
+		}
+		data, err := json.Marshal(&full)
+		if err != nil {
+			return nil, fmt.Errorf("intake: %w", err)
+		}
+		fields, err := b.parser.Parse(data)
+		if err != nil {
+			return nil, err
+		}
+		if err := b.add(i, fields); err != nil {
+			return nil, err
+		}
+	}
+	return d.submit(ctx, b)
 }
 
 // submit records what b holds and has not been recorded yet.

@@ -13,13 +13,12 @@ import (
 // A draft is one submission on its way into the journal: the records of its
 // events and what is needed to recognise them. Its memory is used again.
 type draft struct {
-	desk     *Desk
-	from     Origin
-	received event.Field
-	now      time.Time
-	parser   event.Parser
-	fields   event.Fields
-	random   []byte // secrets not used yet
+	desk   *Desk
+	from   Origin
+	now    time.Time
+	parser event.Parser
+	sealer event.Sealer
+	random []byte // secrets not used yet
 
 	records []byte // all records, one after the other
 	events  []drafted
@@ -44,18 +43,22 @@ const maxKeptBytes = 1 << 20
 func (b *draft) reset(from Origin) {
 	b.from = from
 	b.now = time.Now()
-	b.received = event.TimeField("received", b.now)
+	b.parser.Added = append(b.parser.Added[:0],
+		event.TimeField("received", b.now),
+		event.StringField("source", from.Source),
+		event.StringField("trust", string(from.Trust)),
+		event.StringField("outcome", string(event.Success)))
 	if cap(b.records) > maxKeptBytes {
 		b.records, b.events, b.bodies, b.random = nil, nil, nil, nil
 	}
 	b.records, b.events, b.bodies = b.records[:0], b.events[:0], b.bodies[:0]
 }
 
-// add completes the fields of an event, checks them against the catalogue, and
-// appends its record.
-func (b *draft) add(i int, fields event.Fields) error {
-	f, err := b.complete(i, fields)
-	if err != nil {
+// add checks the fields of an event against the catalogue and appends its
+// record.
+func (b *draft) add(i int, f event.Fields) error {
+	if err := b.desk.mark(f); err != nil {
+		err.Index = i
 		return err
 	}
 	if len(b.random) < 2*event.SecretBytes {
@@ -79,28 +82,10 @@ func (b *draft) add(i int, fields event.Fields) error {
 	if at, ok := f.Get("time"); ok && b.from.Trust == event.Witnessed {
 		b.desk.watch.clock(b.from.Source, b.now.Sub(at.Time()))
 	}
-	b.records, e.commitment = event.AppendRecord(b.records, f, &s)
+	b.records, e.commitment = b.sealer.AppendRecord(b.records, f, &s)
 	e.end = len(b.records)
 	b.events = append(b.events, e)
 	return nil
-}
-
-// complete adds what the log knows of an event, and marks what is personal.
-func (b *draft) complete(i int, fields event.Fields) (event.Fields, error) {
-	b.fields = append(b.fields[:0], fields...)
-	f := b.fields
-	if _, ok := f.Get("outcome"); !ok {
-		f = f.With(event.StringField("outcome", string(event.Success)))
-	}
-	f = f.With(b.received)
-	f = f.With(event.StringField("source", b.from.Source))
-	f = f.With(event.StringField("trust", string(b.from.Trust)))
-	b.fields = f
-	if err := b.desk.mark(f); err != nil {
-		err.Index = i
-		return nil, err
-	}
-	return f, nil
 }
 
 // record returns the record of event i.

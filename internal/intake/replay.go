@@ -22,6 +22,7 @@ func Open(ctx context.Context, c Config, progress func(journal.Seq)) (*Desk, err
 		log:       c.Log,
 		journal:   c.Journal,
 		catalogue: c.Catalogue,
+		personal:  newPersonal(c.Catalogue),
 		seed:      maphash.MakeSeed(),
 		pending:   make(map[uint64]chan struct{}),
 		watch:     newWatch(c.Sources, time.Now()),
