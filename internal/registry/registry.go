@@ -78,10 +78,11 @@ type Exchange interface {
 
 // A Result is what an exchange turned out to be.
 type Result struct {
-	// Events are what happened, complete but for ID, Time, Credential and
-	// Context, which the proxy fills in; and Actor, which it fills in when its
-	// Type is empty. None means that there is nothing to record after all, for
-	// example when the registry only asked for a one-time password.
+	// Events are what happened, complete but for ID, Time and Context, which
+	// the proxy fills in; and Actor and Credential, which it fills in when they
+	// are empty, knowing already what is in Learned. None means that there is
+	// nothing to record after all, for example when the registry only asked for
+	// a one-time password.
 	Events []*event.Event
 
 	// Learned says who credentials belong to.
@@ -95,6 +96,7 @@ type Result struct {
 // Secret, never the secret.
 type Learned struct {
 	Secret string // normalised: without scheme, percent-decoding done
+	Caller bool   // it belongs to whoever made the request; User is empty
 	Identity
 }
 

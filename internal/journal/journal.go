@@ -1,0 +1,335 @@
+// Package journal is the log's memory: the one durable, ordered list of recent
+// records. Everything else the service shows or sends is computed from it and
+// can be computed again.
+//
+// # Promises
+//
+//   - Records are numbered without gaps, and never change.
+//   - When [Journal.Append] returns nil, its records survive a power cut.
+//   - Records of one Append are stored all or not at all, side by side.
+//   - A reader sees a record only after it would survive a power cut.
+//   - After any failure to write or sync, the journal accepts nothing more.
+//   - An acknowledged record is never dropped in silence: if stored bytes are
+//     not what was written, opening or reading says from which record on.
+//   - Of several who append at the same position, one succeeds.
+//
+// What these files alone cannot show is that somebody cut the newest records
+// off cleanly; the signed checkpoint shows that.
+//
+// # Format
+//
+// [Files] keeps records in files named after their first record. Each begins
+// with a header and holds groups; an Append is stored in one group:
+//
+//	00000000000000000000.journal       00000000000000148211.journal
+//	┌────────┬───────┬─── ─ ─┬─────┐   ┌────────┬───────┬───────┬ ─ ─
+//	│ header │ group │ group  │ end │   │ header │ group │ group │
+//	└────────┴───────┴─── ─ ─┴─────┘   └────────┴───────┴───────┴ ─ ─
+//
+//	file header  "custjrnl" ‖ u32 version ‖ u64 first record ‖ mark[8] ‖ u32 CRC-32C of these
+//	group        mark[8] ‖ u32 kind ‖ u32 records ‖ u64 first record ‖ u32 bytes of frames ‖ u32 CRC-32C of these ‖ frame …
+//	frame        u32 length ‖ u32 CRC-32C of body ‖ body
+//
+// Integers are little-endian. The mark is random for each file. A group is
+// written only once all before it are durable. So a power cut can tear the
+// last group and nothing else, and damage that a later group follows is not a
+// power cut's. Groups without records mark that: a seal, written at every
+// start and end, and the end of a file that another one follows. All of it is
+// in docs/format/journal.md.
+package journal
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"sync"
+)
+
+// A Seq is the position of a record in the journal, counted from 0.
+type Seq int64
+
+// A Record is one entry of the journal.
+type Record struct {
+	Seq  Seq
+	Body []byte // never modified after it is returned
+}
+
+// Limits.
+const (
+	MaxRecordBytes   = 1 << 20  // body of one record
+	MaxAppendRecords = 10_000   // records of one Append
+	MaxGroupBytes    = 32 << 20 // stored form of one Append: bodies, and 8 bytes for each
+	MaxGatherBytes   = 8 << 20  // a group takes in no further Append beyond this
+	MaxReadBytes     = 8 << 20  // bodies returned by one Read, if more than one
+)
+
+// A Journal lets many appends share one sync: whatever queues while a sync
+// runs is the next group. Its methods may be called concurrently. It does not
+// own its door.
+type Journal struct {
+	door    Door
+	framed  framedDoor    // door, if it takes frames
+	queued  chan struct{} // holds a token if Run has to look
+	writing frames        // the group being stored; Run's own
+	records [][]byte      // the same for a door that takes no frames; Run's own
+
+	mu       sync.Mutex
+	filling  frames        // queued for the next group
+	outcome  *outcome      // of filling
+	room     chan struct{} // closed and replaced by nil when filling is taken; nil if nobody waits
+	grown    chan struct{} // closed and replaced by nil when size grows; nil if nobody waits
+	size     Seq
+	finished bool // nothing may queue any more
+}
+
+// A framedDoor is a [Door] that stores frames as they are, so that they are
+// made while the group before is being synced.
+type framedDoor interface {
+	appendFrames(ctx context.Context, expectedNext Seq, fr *frames) error
+}
+
+// An outcome is what those who wait for a group want to know. Its other fields
+// are set before done is closed.
+type outcome struct {
+	done  chan struct{}
+	first Seq
+	err   error
+}
+
+// New returns a journal that keeps its records behind door. Nobody else may
+// append there. Call [Journal.Run] to let it accept records.
+func New(door Door) *Journal {
+	j := &Journal{
+		door:    door,
+		queued:  make(chan struct{}, 1),
+		outcome: &outcome{done: make(chan struct{})},
+		size:    door.Next(),
+	}
+	j.framed, _ = door.(framedDoor)
+	j.filling.reset()
+	j.writing.reset()
+	return j
+}
+
+// Append writes bodies as consecutive records and returns the position of the
+// first. It returns nil only once they would survive a power cut. It copies
+// them.
+//
+// After an error the records may or may not be kept, all or none; the caller
+// finds out by reading, or by appending again under the same event ID.
+func (j *Journal) Append(ctx context.Context, bodies ...[]byte) (Seq, error) {
+	if err := checkAppend(bodies); err != nil {
+		return 0, err
+	}
+	o, offset, err := j.queue(ctx, bodies)
+	if err != nil {
+		return 0, err
+	}
+	select {
+	case <-o.done:
+	case <-ctx.Done():
+		return 0, ctx.Err()
+	}
+	if o.err != nil {
+		return 0, o.err
+	}
+	return o.first + offset, nil
+}
+
+// checkAppend refuses what no door would take.
+func checkAppend(bodies [][]byte) error {
+	if len(bodies) == 0 || len(bodies) > MaxAppendRecords {
+		return fmt.Errorf("journal: append of %d records, want 1 to %d", len(bodies), MaxAppendRecords)
+	}
+	total := 0
+	for i, b := range bodies {
+		if len(b) == 0 || len(b) > MaxRecordBytes {
+			return fmt.Errorf("journal: append: record %d of %d bytes, want 1 to %d", i, len(b), MaxRecordBytes)
+		}
+		total += frameHeaderBytes + len(b)
+	}
+	if total > MaxGroupBytes {
+		return fmt.Errorf("journal: append of %d bytes, want at most %d", total, MaxGroupBytes)
+	}
+	return nil
+}
+
+// queue adds bodies to the next group, waiting for room if that is full. They
+// are its records from offset on.
+func (j *Journal) queue(ctx context.Context, bodies [][]byte) (o *outcome, offset Seq, err error) {
+	if err := ctx.Err(); err != nil {
+		return nil, 0, err
+	}
+	for {
+		j.mu.Lock()
+		if j.finished {
+			j.mu.Unlock()
+			return nil, 0, ErrStopped
+		}
+		if j.fits(bodies) {
+			o, offset = j.outcome, Seq(len(j.filling.ends))
+			j.filling.add(bodies)
+			j.mu.Unlock()
+			select {
+			case j.queued <- struct{}{}:
+			default: // Run will look anyway
+			}
+			return o, offset, nil
+		}
+		if j.room == nil {
+			j.room = make(chan struct{})
+		}
+		room := j.room
+		j.mu.Unlock()
+		select {
+		case <-room:
+		case <-ctx.Done():
+			return nil, 0, ctx.Err()
+		}
+	}
+}
+
+// fits reports whether bodies may join the next group. The first always may.
+func (j *Journal) fits(bodies [][]byte) bool {
+	if len(j.filling.ends) == 0 {
+		return true
+	}
+	total := len(j.filling.buf)
+	for _, b := range bodies {
+		total += frameHeaderBytes + len(b)
+	}
+	return total <= MaxGatherBytes
+}
+
+// Run writes what Append hands in until ctx ends or the door fails. When ctx
+// ends it still writes what is queued. Run must be called exactly once.
+func (j *Journal) Run(ctx context.Context) error {
+	defer j.finish()
+	for {
+		var ended bool
+		select {
+		case <-ctx.Done():
+			ended = true
+			j.finish()
+		case <-j.queued:
+			// Those whom the last sync woke are about to append again. Letting
+			// them go first makes one group of what would be two.
+			runtime.Gosched()
+		}
+		if err := j.commit(context.WithoutCancel(ctx)); err != nil || ended {
+			return err
+		}
+	}
+}
+
+// finish lets nothing queue any more.
+func (j *Journal) finish() {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.finished = true
+	wake(&j.room)
+}
+
+// wake closes and forgets the channel that somebody may be waiting for.
+func wake(waiting *chan struct{}) {
+	if *waiting != nil {
+		close(*waiting)
+		*waiting = nil
+	}
+}
+
+// commit stores what is queued as one group, shows it to readers, and tells
+// who waits for it how that went.
+func (j *Journal) commit(ctx context.Context) error {
+	o := j.take()
+	count := len(j.writing.ends)
+	if count == 0 {
+		return nil
+	}
+	if err := j.store(ctx, o.first); err != nil {
+		// What is stored is now unknown, and nothing may be stored behind it.
+		j.finish()
+		o.fail()
+		j.take().fail() // what queued meanwhile
+		return err
+	}
+	j.mu.Lock()
+	j.size += Seq(count)
+	wake(&j.grown)
+	j.mu.Unlock()
+	close(o.done)
+	return nil
+}
+
+// take makes the queued records those being written.
+func (j *Journal) take() *outcome {
+	j.writing.reset()
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.filling, j.writing = j.writing, j.filling
+	o := j.outcome
+	o.first = j.size
+	j.outcome = &outcome{done: make(chan struct{})}
+	wake(&j.room)
+	return o
+}
+
+// fail tells who waits for the outcome that the journal has stopped.
+func (o *outcome) fail() {
+	o.err = ErrStopped
+	close(o.done)
+}
+
+// store hands the records being written to the door.
+func (j *Journal) store(ctx context.Context, first Seq) error {
+	if j.framed != nil {
+		return j.framed.appendFrames(ctx, first, &j.writing)
+	}
+	j.records = j.records[:0]
+	for i := range j.writing.ends {
+		j.records = append(j.records, j.writing.body(i))
+	}
+	return j.door.Append(ctx, first, j.records)
+}
+
+// Size returns the position the next record will have: with the first record
+// at 0, the number of durable records.
+func (j *Journal) Size() Seq {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.size
+}
+
+// Wait blocks until the journal holds record n, or until ctx ends.
+func (j *Journal) Wait(ctx context.Context, n Seq) error {
+	for {
+		j.mu.Lock()
+		if j.size > n {
+			j.mu.Unlock()
+			return nil
+		}
+		if j.grown == nil {
+			j.grown = make(chan struct{})
+		}
+		grown := j.grown
+		j.mu.Unlock()
+		select {
+		case <-grown:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// Read returns up to limit records starting at from, in order. It may return
+// fewer than there are, to stay near [MaxReadBytes], but at least one if there
+// is one: who wants all goes on behind the last. If the record at from is
+// damaged the error is a [*CorruptError].
+func (j *Journal) Read(from Seq, limit int) ([]Record, error) {
+	if size := j.Size(); from >= size {
+		return nil, nil
+	} else if int64(limit) > int64(size-from) {
+		limit = int(size - from)
+	}
+	return j.door.Read(from, limit)
+}

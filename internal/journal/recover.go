@@ -1,0 +1,259 @@
+package journal
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"slices"
+)
+
+// recover finds what is stored and makes it safe to append. What a power cut
+// may have left:
+//
+//	no file, or only one without a group  → a new journal
+//	the last group torn                   → that group is cut off
+//	a rotation that was not finished: the
+//	last file is empty and the one before
+//	does not say that there is another    → the empty file is removed
+//
+// Whatever else is wrong did not come from a power cut; then nothing is
+// changed and the error is a [*CorruptError].
+func (f *Files) recover() error {
+	bases, err := f.list()
+	if err != nil {
+		return err
+	}
+	if len(bases) > 0 && bases[0] > f.first {
+		return missing(f.first)
+	}
+	unfinished, err := f.checkChain(bases)
+	if err != nil {
+		return err
+	}
+	last := len(bases) - 1
+	if unfinished {
+		last--
+	}
+	for i := range last {
+		f.older = append(f.older, &olderFile{base: bases[i], end: bases[i+1]})
+	}
+	if err := f.scanLast(bases[:last+1]); err != nil {
+		return err
+	}
+	if unfinished && f.tail.next != bases[last+1] {
+		return &CorruptError{
+			File: fileName(f.tail.base), Offset: f.tail.end, Seq: f.tail.next,
+			Reason: fmt.Sprintf("the next file begins with record %d", bases[last+1]),
+		}
+	}
+	if f.readOnly {
+		f.failed = fmt.Errorf("%w: opened for reading only", ErrStopped)
+		return nil
+	}
+	if unfinished {
+		if err := f.fs.Remove(fileName(bases[last+1])); err != nil {
+			return fmt.Errorf("journal: remove %s: %w", fileName(bases[last+1]), err)
+		}
+	}
+	return f.startTail()
+}
+
+// missing says that the file of base is not there.
+func missing(base Seq) *CorruptError {
+	return &CorruptError{File: fileName(base), Seq: base, Reason: "the file is missing"}
+}
+
+// list returns the first records of all files, sorted.
+func (f *Files) list() ([]Seq, error) {
+	names, err := f.fs.List()
+	if err != nil {
+		return nil, fmt.Errorf("journal: list files: %w", err)
+	}
+	var bases []Seq
+	for _, name := range names {
+		if base, ok := parseFileName(name); ok {
+			bases = append(bases, base)
+		}
+	}
+	slices.Sort(bases)
+	if f.readOnly && len(bases) == 0 {
+		return nil, fmt.Errorf("journal: no files here: %w", fs.ErrNotExist)
+	}
+	return bases, nil
+}
+
+// checkChain checks that each file but the last ends where the next begins.
+// The content between is checked when it is read. It reports whether the last
+// file comes from a rotation that was not finished.
+func (f *Files) checkChain(bases []Seq) (unfinished bool, err error) {
+	for i := range len(bases) - 1 {
+		err := f.checkEnd(bases[i], bases[i+1])
+		var corrupt *CorruptError
+		if i == len(bases)-2 && errors.As(err, &corrupt) {
+			bare, berr := f.isBare(bases[i+1])
+			if bare || berr != nil {
+				return bare, berr
+			}
+		}
+		if err != nil {
+			return false, err
+		}
+	}
+	return false, nil
+}
+
+// checkEnd checks the two ends of the file of base: its header, and the group
+// that says that the journal goes on with record next in another file.
+func (f *Files) checkEnd(base, next Seq) error {
+	file, err := f.fs.OpenRead(fileName(base))
+	if err != nil {
+		return fmt.Errorf("journal: %w", err)
+	}
+	defer file.Close()
+	m, size, err := readFileHeader(file, base)
+	if err != nil {
+		return err
+	}
+	end := make([]byte, min(groupHeaderBytes, size-fileHeaderBytes))
+	if n, err := file.ReadAt(end, size-int64(len(end))); n < len(end) {
+		return fmt.Errorf("journal: read %s: %w", fileName(base), err)
+	}
+	h, ok := parseGroupHeader(end, m)
+	switch {
+	case ok && h.kind == kindEnd && h.first == next:
+		return nil
+	case ok && h.kind == kindEnd:
+		return missing(h.first)
+	}
+	content, err := f.readContent(base, next)
+	if err != nil {
+		return err
+	}
+	if content.bad == nil {
+		return fmt.Errorf("journal: %s changes while it is read", fileName(base))
+	}
+	return content.bad
+}
+
+// isBare reports whether the file of base is too short to hold a group.
+func (f *Files) isBare(base Seq) (bool, error) {
+	file, err := f.fs.OpenRead(fileName(base))
+	if err != nil {
+		return false, fmt.Errorf("journal: %w", err)
+	}
+	defer file.Close()
+	size, err := file.Size()
+	if err != nil {
+		return false, fmt.Errorf("journal: size of %s: %w", fileName(base), err)
+	}
+	return size <= fileHeaderBytes, nil
+}
+
+// scanLast sets tail to what is intact in the last file. Without one, or when
+// a power cut left only the beginning of one, tail.end is 0.
+func (f *Files) scanLast(bases []Seq) error {
+	f.tail = tail{base: f.first, next: f.first}
+	if len(bases) == 0 {
+		return nil
+	}
+	base := bases[len(bases)-1]
+	err := f.scanTail(base)
+	var corrupt *CorruptError
+	if len(bases) > 1 || !errors.As(err, &corrupt) {
+		return err
+	}
+	// The header is durable before the first group is written, so a file
+	// of one header at most never held a record.
+	bare, berr := f.isBare(base)
+	if bare && base == f.first {
+		return nil
+	}
+	return errors.Join(berr, err)
+}
+
+// scanTail reads the file of base to its end and sets tail. A torn group at
+// the end is left out.
+func (f *Files) scanTail(base Seq) error {
+	file, err := f.fs.OpenRead(fileName(base))
+	if err != nil {
+		return fmt.Errorf("journal: %w", err)
+	}
+	defer file.Close()
+	s, err := newScan(file, base)
+	if err != nil {
+		return err
+	}
+	f.tail = tail{base: base, next: base, end: fileHeaderBytes, mark: s.mark}
+	for {
+		ended := s.last == kindEnd
+		g, err := s.step()
+		if errors.Is(err, io.EOF) {
+			if ended {
+				return missing(f.tail.next)
+			}
+			return nil
+		}
+		var damage *CorruptError
+		if err != nil && !errors.As(err, &damage) {
+			return err
+		}
+		if damage == nil {
+			damage = g.bad
+		}
+		if damage != nil {
+			if ended {
+				return damage
+			}
+			return f.checkTorn(s, damage)
+		}
+		f.tail.index.grow(g.first, g.off, g.count, g.ends)
+		f.tail.next, f.tail.end = s.next, s.off
+	}
+}
+
+// checkTorn returns nil if a power cut can have left damage after tail:
+// nothing was written after it.
+func (f *Files) checkTorn(s *scan, damage *CorruptError) error {
+	h, at, found, err := s.laterGroup(f.tail.end)
+	if err != nil {
+		return err
+	}
+	if found {
+		damage.Reason += fmt.Sprintf("; a group at record %d follows at offset %d", h.first, at)
+		return damage
+	}
+	return nil
+}
+
+// startTail opens the last file for appending, cuts off what is not in tail,
+// and seals it.
+func (f *Files) startTail() error {
+	var err error
+	if f.tail.end == 0 {
+		f.file, f.tail.mark, err = f.create(f.tail.base)
+		f.tail.end = fileHeaderBytes
+	} else {
+		f.file, err = f.fs.Open(fileName(f.tail.base))
+	}
+	if err != nil {
+		return fmt.Errorf("journal: %w", err)
+	}
+	size, err := f.file.Size()
+	if err == nil && size > f.tail.end {
+		err = errors.Join(f.file.Truncate(f.tail.end), f.file.Sync())
+	}
+	if err != nil {
+		return fmt.Errorf("journal: cut %s: %w", fileName(f.tail.base), err)
+	}
+	// A process that died between write and sync leaves records that can be
+	// read and yet be lost: nobody may see them before these two syncs.
+	if err := f.fs.Sync(); err != nil {
+		return fmt.Errorf("journal: sync directory: %w", err)
+	}
+	f.frames.reset()
+	if err := f.write(&f.frames, kindSeal); err != nil {
+		return fmt.Errorf("journal: open: %w", err)
+	}
+	return nil
+}
