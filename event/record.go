@@ -36,6 +36,8 @@ type Record struct {
 	Secrets    Secrets
 	Commitment Commitment // as stored; see [Record.Verify]
 	Fields     []StoredField
+
+	scratch Sealer // memory of Verify
 }
 
 // A StoredField is a field of a record.
@@ -282,8 +284,25 @@ var ErrCommitment = errors.New("event: the fields do not match the commitment")
 
 // Verify recomputes the commitment from the fields and compares.
 func (r *Record) Verify() error {
-	digests, _ := r.Digests()
-	if CommitmentOfDigests(digests) != r.Commitment {
+	w := &r.scratch
+	w.digests = appendCommitmentHead(w.digests[:0], len(r.Fields))
+	from := newSalts(&r.Secrets)
+	for i := range r.Fields {
+		f := &r.Fields[i]
+		if f.Erased {
+			w.digests = append(w.digests, f.Digest[:]...)
+			continue
+		}
+		if f.Explicit {
+			w.salt = f.Salt
+		} else {
+			from.at(i, f.Private, &w.salt)
+		}
+		w.committed = appendCommitted(w.committed[:0], &w.salt, f.Name, f.Type, f.Value)
+		digest := sha256.Sum256(w.committed)
+		w.digests = append(w.digests, digest[:]...)
+	}
+	if sha256.Sum256(w.digests) != r.Commitment {
 		return ErrCommitment
 	}
 	return nil

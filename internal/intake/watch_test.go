@@ -85,6 +85,10 @@ func TestGapsBecomeEvents(t *testing.T) {
 		if !slices.Equal(got, want) {
 			t.Errorf("after a restart: %q, want %q", got, want)
 		}
+		got = life(t, fs, func(*bench) { time.Sleep(time.Minute) })
+		if !slices.Equal(got, want) {
+			t.Errorf("after another restart: %q, want %q: nothing is recorded twice", got, want)
+		}
 	})
 }
 
