@@ -139,7 +139,7 @@ func (c *Config) check() error {
 	seen = make(map[string]bool)
 	for i := range c.Proxies {
 		p := &c.Proxies[i]
-		if err := p.check(); err != nil {
+		if err := p.Check(); err != nil {
 			return fmt.Errorf("config: proxies[%d].%w", i, err)
 		}
 		if seen[p.Name] {
@@ -150,7 +150,8 @@ func (c *Config) check() error {
 	return nil
 }
 
-func (p *Proxy) check() error {
+// Check reports the first value that makes no sense, by its key.
+func (p *Proxy) Check() error {
 	switch {
 	case p.Name == "":
 		return errors.New("name: is missing")

@@ -23,7 +23,7 @@ type Mem struct {
 	// Fail, if not nil, is called before each operation with its kind and the
 	// path it is about; the operation fails with its result and then has no
 	// effect. Kinds are "open" (also for reading), "read", "write", "sync",
-	// "truncate", "remove", "rename" (with the new name), "list", "mkdir" and
+	// "truncate", "remove", "rename" (with the new name), "mkdir", and "list" and
 	// "syncdir" (with the directory, "" for the top). Fail may call Crash.
 	Fail func(op, path string) error
 
@@ -172,7 +172,7 @@ func (d *memDir) Exists(name string) (bool, error) {
 }
 
 func (d *memDir) List() ([]string, error) {
-	if err := d.m.fail("list", d.path); err != nil {
+	if err := d.m.fail("list", strings.TrimSuffix(d.path, "/")); err != nil {
 		return nil, err
 	}
 	d.m.mu.Lock()

@@ -219,37 +219,24 @@ func TestRefusalChangesNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	last := names[len(names)-1]
-	for _, name := range names {
-		for _, off := range []int64{0, 40, 70, 110, 140} {
-			damaged := fs.Crash(everything)
-			damaged.Flip(name, off, 1)
-			damaged.Fail = func(op, path string) error {
-				if op != "open" && op != "read" && op != "list" {
-					t.Errorf("with byte %d of %s damaged: %s %s", off, name, op, path)
-				}
-				return nil
-			}
-			if _, err := journal.OpenFiles(damaged); err == nil && name == last {
-				t.Errorf("with byte %d of %s damaged OpenFiles succeeded", off, name)
-			} else if err == nil {
-				t.Errorf("OpenFiles of a damaged %s at %d succeeded and wrote nothing", name, off)
-			}
-			break // only damage that Open finds: the header
-		}
-	}
-	for off := int64(0); off < 200; off++ {
+	refuse := func(name string, off int64) {
 		damaged := fs.Crash(everything)
-		damaged.Flip(last, off, 1)
+		damaged.Flip(name, off, 1)
 		damaged.Fail = func(op, path string) error {
 			if op != "open" && op != "read" && op != "list" {
-				t.Errorf("with byte %d of %s damaged: %s %s", off, last, op, path)
+				t.Errorf("with byte %d of %s damaged: %s %s", off, name, op, path)
 			}
 			return nil
 		}
 		if _, err := journal.OpenFiles(damaged); err == nil {
-			t.Errorf("with byte %d of %s damaged OpenFiles succeeded", off, last)
+			t.Errorf("with byte %d of %s damaged OpenFiles succeeded", off, name)
 		}
+	}
+	for _, name := range names {
+		refuse(name, 20)
+	}
+	for off := range int64(200) {
+		refuse(names[len(names)-1], off)
 	}
 }
 
@@ -271,9 +258,31 @@ func TestImitatedGroup(t *testing.T) {
 
 	fs := new(disk.Mem)
 	d = open(t, fs)
-	power := cutAfter(fs, 1, func(n int) int { return max(0, n-1) })
+	power := cutAfter(fs, 1, short)
 	_ = d.Append(t.Context(), 0, [][]byte{groups})
-	if got := reopen(t, power.after, 1<<20); len(got) != 0 {
+	if got := reopen(t, power.now(), 1<<20); len(got) != 0 {
 		t.Errorf("a torn group left %d records", len(got))
+	}
+}
+
+// TestDamageBeforeUnfinishedRotation stops in a rotation and damages the last
+// group before it. That group was acknowledged: it must not be taken for torn.
+func TestDamageBeforeUnfinishedRotation(t *testing.T) {
+	fs := new(disk.Mem)
+	d := openShort(t, fs, 150)
+	if err := d.Append(t.Context(), 0, split([]string{"a", "b"})); err != nil {
+		t.Fatal(err)
+	}
+	power := cutAfter(fs, 5, best) // open, truncate, write, sync, syncdir; then the end of the old file
+	_ = d.Append(t.Context(), 2, split([]string{strings.Repeat("c", 100)}))
+	fs = power.now()
+	if names, err := fs.List(); err != nil || len(names) != 2 {
+		t.Fatalf("in a rotation there are %q, %v, want two files", names, err)
+	}
+	fs.Flip(fmt.Sprintf("%020d.journal", 0), 32+32+32+8, 0)
+	_, err := journal.OpenFilesLimit(fs, 150)
+	var corrupt *journal.CorruptError
+	if !errors.As(err, &corrupt) || corrupt.Seq != 0 {
+		t.Errorf("OpenFiles = %v, want a CorruptError about record 0", err)
 	}
 }

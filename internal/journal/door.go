@@ -20,8 +20,8 @@ type Door interface {
 	Append(ctx context.Context, expectedNext Seq, records [][]byte) error
 
 	// Read returns up to limit durable records starting at from, in order.
-	// It may return fewer than there are, to stay near [MaxReadBytes], but at
-	// least one if there is one.
+	// It stops after [MaxReadBytes], so it may return fewer than there are,
+	// but at least one if there is one.
 	Read(from Seq, limit int) ([]Record, error)
 
 	// Next returns the position after the last durable record.

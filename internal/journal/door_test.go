@@ -101,9 +101,10 @@ func (d *memoryDoor) Read(from journal.Seq, limit int) ([]journal.Record, error)
 	var records []journal.Record
 	total := 0
 	for from < journal.Seq(len(d.records)) && len(records) < limit {
-		if total += len(d.records[from]); total > journal.MaxReadBytes && len(records) > 0 {
+		if total >= journal.MaxReadBytes {
 			break
 		}
+		total += len(d.records[from])
 		records = append(records, journal.Record{Seq: from, Body: d.records[from]})
 		from++
 	}

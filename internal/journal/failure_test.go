@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -78,6 +79,32 @@ func testFailureStops(t *testing.T, failing string) {
 	}
 }
 
+// TestFailureReachesAll lets a group fail while others queue behind it: all of
+// them must hear of it, or their clients would wait for ever.
+func TestFailureReachesAll(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		gate := make(chan struct{})
+		j, stop := run(t, &memoryDoor{memory: new(memory), before: func(journal.Seq, int) error {
+			<-gate
+			return disk.ErrInjected
+		}})
+		var all sync.WaitGroup
+		for range 10 {
+			all.Go(func() {
+				if _, err := j.Append(t.Context(), make([]byte, journal.MaxRecordBytes)); !errors.Is(err, journal.ErrStopped) {
+					t.Errorf("Append = %v, want ErrStopped", err)
+				}
+			})
+			synctest.Wait() // one is being stored, seven are queued, two have no room
+		}
+		close(gate)
+		all.Wait()
+		if err := stop(); !errors.Is(err, disk.ErrInjected) {
+			t.Errorf("Run = %v, want the cause", err)
+		}
+	})
+}
+
 // TestFullDisk fills the disk at every byte of some appends: what was
 // acknowledged stays, the rest of a group is cut off at the next start, and
 // the operator is told what to do.
@@ -140,7 +167,7 @@ func TestReadFailure(t *testing.T) {
 		failing := fs.Crash(func(n int) int { return n })
 		failing.Fail = func(op, _ string) error {
 			if op == "read" {
-				if reads++; reads > n {
+				if reads++; reads == n+1 {
 					return disk.ErrInjected
 				}
 			}
@@ -174,9 +201,9 @@ func TestReadOnly(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	power := cutAfter(fs, 1, func(n int) int { return max(0, n-3) }) // tears the next group
+	power := cutAfter(fs, 1, short) // tears the next group
 	_ = d.Append(context.Background(), d.Next(), split([]string{"torn"}))
-	fs = power.after
+	fs = power.now()
 	fs.Fail = func(op, path string) error {
 		if op != "open" && op != "read" && op != "list" {
 			t.Errorf("ReadFiles: %s %s", op, path)

@@ -143,9 +143,10 @@ func (s stretch) parse(b []byte, from Seq, budget int, checkAll bool) ([]Record,
 			return records, corrupt(reason)
 		}
 		if seq >= from {
-			if budget -= len(body); budget < 0 && len(records) > 0 {
+			if budget <= 0 {
 				return records, nil
 			}
+			budget -= len(body)
 			records = append(records, Record{Seq: seq, Body: body})
 		}
 		pos += frameHeaderBytes + len(body)

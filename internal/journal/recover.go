@@ -241,13 +241,19 @@ func (f *Files) startTail() error {
 	}
 	size, err := f.file.Size()
 	if err == nil && size > f.tail.end {
-		err = errors.Join(f.file.Truncate(f.tail.end), f.file.Sync())
+		err = f.file.Truncate(f.tail.end) // synced with the seal
 	}
 	if err != nil {
 		return fmt.Errorf("journal: cut %s: %w", fileName(f.tail.base), err)
 	}
-	// A process that died between write and sync leaves records that can be
-	// read and yet be lost: nobody may see them before these two syncs.
+	// A process that died between write and sync leaves what can be read and
+	// yet be lost, in the last file and at the end of the one before: nobody
+	// may see it before it is synced, and nothing may be built on it.
+	if n := len(f.older); n > 0 {
+		if err := f.syncFile(f.older[n-1].base); err != nil {
+			return fmt.Errorf("journal: sync %s: %w", fileName(f.older[n-1].base), err)
+		}
+	}
 	if err := f.fs.Sync(); err != nil {
 		return fmt.Errorf("journal: sync directory: %w", err)
 	}
@@ -256,4 +262,13 @@ func (f *Files) startTail() error {
 		return fmt.Errorf("journal: open: %w", err)
 	}
 	return nil
+}
+
+// syncFile makes durable what the file of base holds.
+func (f *Files) syncFile(base Seq) error {
+	file, err := f.fs.Open(fileName(base))
+	if err != nil {
+		return err
+	}
+	return errors.Join(file.Sync(), file.Close())
 }

@@ -44,11 +44,7 @@ func (p *Proxy) ask(ctx context.Context, x *passage) {
 		return
 	}
 	learned := ex.Result().Learned
-	for _, l := range learned {
-		fp := p.key.fingerprint(l.Secret)
-		p.who.learn(fp, l.Identity)
-		p.unknown.drop(fp)
-	}
+	x.learn(learned)
 	if len(learned) == 0 {
 		p.metrics.lookups[lookupUnknown].Inc()
 		return

@@ -45,6 +45,8 @@ func (p *Proxy) Check(ctx context.Context) Report {
 	if p.cfg.Public == nil || len(p.cfg.Documents) == 0 {
 		return Report{Verdict: Unchecked, Foreign: p.watch.foreign()}
 	}
+	ctx, cancel := context.WithTimeout(ctx, askTimeout) // changes wait for it
+	defer cancel()
 	verdict := Clean
 	for _, d := range p.cfg.Documents {
 		if err := p.checkDocument(ctx, d); err != nil {
@@ -60,8 +62,6 @@ func (p *Proxy) Check(ctx context.Context) Report {
 }
 
 func (p *Proxy) checkDocument(ctx context.Context, d Document) error {
-	ctx, cancel := context.WithTimeout(ctx, askTimeout)
-	defer cancel()
 	r, err := p.request(ctx, d.Method, d.Path, d.Body)
 	if err != nil {
 		return err

@@ -26,33 +26,47 @@ func (x *passage) finish() {
 	x.asked.end()
 	result := x.ex.Result()
 	x.mu.Unlock()
-	x.take(result)
+	x.learn(result.Learned)
 	for _, e := range result.Events {
 		x.judge(e)
 		x.fill(e, x.status)
 	}
+	for _, secret := range result.Forgotten { // only now: it was still somebody's
+		x.p.who.forget(x.p.key.fingerprint(secret))
+	}
 	if len(result.Events) == 0 && x.intent {
 		result.Events = []*event.Event{x.void("nothing_happened")}
 	}
-	switch {
-	case len(result.Events) == 0:
-	case x.class() == registry.Read:
+	if x.class() == registry.Read {
 		x.p.later(result.Events)
-	default:
-		x.p.conclude(x.in.Context(), x.id, result.Events)
+		return
+	}
+	if x.p.conclude(x.in.Context(), x.id, result.Events) {
+		x.p.intents.end(x.id)
 	}
 }
 
-// take remembers what the exchange taught about credentials.
-func (x *passage) take(result registry.Result) {
-	for _, l := range result.Learned {
+// learn remembers whose the credentials are that the exchange was about.
+func (x *passage) learn(all []registry.Learned) {
+	for _, l := range all {
+		if l.Caller {
+			l.User = x.callerName()
+		}
 		fp := x.p.key.fingerprint(l.Secret)
 		x.p.who.learn(fp, l.Identity)
 		x.p.unknown.drop(fp)
 	}
-	for _, secret := range result.Forgotten {
-		x.p.who.forget(x.p.key.fingerprint(secret))
+}
+
+// callerName returns the user who made the request, "" if that is not known.
+func (x *passage) callerName() string {
+	if who, ok := x.p.who.find(x.fp); ok && !who.Claimed {
+		return who.User
 	}
+	if x.status >= 200 && x.status < 300 {
+		return x.shown.User
+	}
+	return ""
 }
 
 // judge corrects what the protocol concluded from less than the proxy knows.
@@ -69,11 +83,13 @@ func (x *passage) judge(e *event.Event) {
 	}
 }
 
-// conclude records the end of an intent, or of a sign-in, at once. What the
-// log cannot take now goes to the spool. When there is no room there either,
-// the intent stands, and the next run ends it.
-func (p *Proxy) conclude(ctx context.Context, id string, events []*event.Event) {
-	defer p.intents.end(id)
+// conclude records the end of an intent, or of a sign-in, at once, and reports
+// whether it is safe. What the log cannot take now goes to the spool. When
+// there is no room there either, the intent stays open, and the next run ends it.
+func (p *Proxy) conclude(ctx context.Context, id string, events []*event.Event) (safe bool) {
+	if len(events) == 0 {
+		return true
+	}
 	err := p.record(ctx, events...)
 	if errors.Is(err, ErrRefused) {
 		p.cfg.Log.Warn("the log does not accept an event, its details are left out", "request_id", id, "err", err)
@@ -83,15 +99,18 @@ func (p *Proxy) conclude(ctx context.Context, id string, events []*event.Event) 
 		err = p.record(ctx, events...)
 	}
 	if err == nil {
-		return
+		return true
 	}
+	safe = true
 	for _, e := range events {
 		if !p.put(e) {
+			safe = false
 			p.lost.Add(1)
 			p.metrics.events[lost].Inc()
 			p.cfg.Log.Error("an outcome could not be kept", "request_id", id, "tag", e.Tag, "err", err)
 		}
 	}
+	return safe
 }
 
 // put spools e and reports whether it is safe.
@@ -114,6 +133,9 @@ const (
 
 // later records events of class Read without delaying anybody.
 func (p *Proxy) later(events []*event.Event) {
+	if len(events) == 0 {
+		return
+	}
 	select {
 	case p.reads <- events:
 	default:

@@ -148,9 +148,8 @@ func (x *passage) requestSink() io.Writer {
 }
 
 // unreachable answers for a registry that did not.
-func (x *passage) unreachable(w http.ResponseWriter, _ *http.Request, err error) {
-	// The error can quote the address, and so a secret in the path: not logged.
+func (x *passage) unreachable(w http.ResponseWriter, _ *http.Request, _ error) {
+	// The error is counted and not logged: it can quote what the registry sent.
 	x.p.metrics.refused[whyUpstream].Inc()
-	_ = err
 	(&refusal{http.StatusBadGateway, whyUpstream, "The registry behind the audit proxy could not be reached, or did not answer."}).answer(w)
 }

@@ -202,12 +202,18 @@ func (b *syncBuffer) String() string {
 	return b.b.String()
 }
 
+func newBench(t *testing.T, log *memoryLog, upstream http.Handler) *bench {
+	t.Helper()
+	b := &bench{t: t, log: log, spool: new(memorySpool), disk: new(disk.Mem), words: new(syncBuffer)}
+	b.upstream = httptest.NewServer(upstream)
+	t.Cleanup(b.upstream.Close)
+	return b
+}
+
 // start runs a proxy in front of upstream and waits until it is ready.
 func start(t *testing.T, upstream http.Handler, adjust ...func(*proxy.Config)) *bench {
 	t.Helper()
-	b := &bench{t: t, log: newMemoryLog(), spool: new(memorySpool), disk: new(disk.Mem), words: new(syncBuffer)}
-	b.upstream = httptest.NewServer(upstream)
-	t.Cleanup(b.upstream.Close)
+	b := newBench(t, newMemoryLog(), upstream)
 	b.restart(adjust...)
 	b.ready()
 	return b

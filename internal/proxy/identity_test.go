@@ -26,6 +26,8 @@ func toyRegistry(talks bool, asked *atomic.Int64) http.HandlerFunc {
 			_, _ = io.WriteString(w, "tok-"+name)
 		case strings.HasPrefix(r.URL.Path, "/login/"):
 			w.WriteHeader(http.StatusUnauthorized)
+		case strings.HasPrefix(r.URL.Path, "/mint/"):
+			_, _ = io.WriteString(w, "minted-"+name)
 		case r.URL.Path == "/-/whoami":
 			asked.Add(1)
 			if user, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer tok-"); ok && talks {
@@ -80,12 +82,23 @@ func TestWho(t *testing.T) {
 	before := asked.Load()
 	b.do("PUT", "/pkg/demo", "tok-alice", "x")
 	check("learned from the sign-in", who{
-		"project:release:add", event.Success, event.Party{Type: "user", Name: "alice"},
-		event.Credential{Kind: "session", ID: fp(), Name: "login"}, nil,
+		"project:release:add", event.Success,
+		event.Party{Type: "user", Name: "alice"},
+		event.Credential{Kind: "session", ID: fp(), Name: "login"},
+		nil,
 	})
 	if len(fp()) != 32 || asked.Load() != before {
 		t.Errorf("fingerprint %q, asked %d times; want 32 digits and no question", fp(), asked.Load()-before)
 	}
+
+	b.do("PUT", "/mint/ci", "tok-alice", "")
+	b.do("PUT", "/pkg/demo", "minted-ci", "x")
+	check("a token that the user made", who{
+		"project:release:add", event.Success,
+		event.Party{Type: "user", Name: "alice"},
+		event.Credential{Kind: "token", ID: fp(), Name: "ci"},
+		nil,
+	})
 
 	b.do("PUT", "/pkg/demo", "tok-bob", "x")
 	check("asked the registry", who{"project:release:add", event.Success, event.Party{Type: "user", Name: "bob"}, event.Credential{Kind: "token", ID: fp()}, nil})

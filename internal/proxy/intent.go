@@ -71,7 +71,7 @@ func (x *passage) refuse(err error) *refusal {
 func (x *passage) intentEvent() *event.Event {
 	act := x.ex.Act()
 	e := x.event(tagIntent)
-	e.Outcome = event.Unknown
+	e.Outcome, e.Actor, e.Credential, e.OIDC = event.Unknown, act.Actor, act.Credential, act.OIDC
 	e.Metadata = map[string]any{
 		"method":     x.in.Method,
 		"protocol":   x.p.cfg.Protocol.Name(),

@@ -115,11 +115,11 @@ func ambiguous(h http.Header) *refusal {
 }
 
 // endToEnd returns h as the registry will see it: without what Connection says
-// is for this connection only, and without offers to change the protocol,
-// inside which nobody could see.
+// is for this connection only. That goes for offers to change the protocol,
+// too, inside which nobody could see.
 func endToEnd(h http.Header) http.Header {
-	connection, upgrade := h["Connection"], h["Upgrade"]
-	if len(upgrade) == 0 && (len(connection) == 0 || len(connection) == 1 && strings.EqualFold(connection[0], "keep-alive")) {
+	connection := h["Connection"]
+	if len(connection) == 0 || len(connection) == 1 && strings.EqualFold(connection[0], "keep-alive") {
 		return h
 	}
 	h = h.Clone()
@@ -129,7 +129,6 @@ func endToEnd(h http.Header) http.Header {
 		}
 	}
 	h.Del("Connection")
-	h.Del("Upgrade")
 	return h
 }
 

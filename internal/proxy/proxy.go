@@ -50,7 +50,8 @@ import (
 
 // A Config is everything an operator can choose, and what the proxy needs.
 type Config struct {
-	// Name is what the proxy is called in its own events.
+	// Name is what the proxy is called in its own events. Each proxy that runs
+	// is a source of its own: by its history it knows what its last run left open.
 	Name string
 
 	// Upstream is the registry: scheme and host, without a path.

@@ -22,7 +22,7 @@ func TestNoSecretIsKept(t *testing.T) {
 		answer   = "tok-MARKERissued4711"
 	)
 	var asked atomic.Int64
-	upstream := toyRegistry(true, &asked)
+	upstream := toyRegistry(false, &asked)
 	b := start(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("X-Break") != "" {
 			panic(http.ErrAbortHandler)

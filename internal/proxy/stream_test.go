@@ -44,6 +44,11 @@ func TestBodiesPassUnchanged(t *testing.T) {
 			saw:    fmt.Sprintf("PUT /pkg/demo gzip te=[] len=%d host=registry.test", len(packed)),
 		},
 		{
+			name: "gzip that nobody asked for", method: "GET", path: "/pkg", body: packed,
+			header: http.Header{"X-Want-Encoding": {"gzip"}},
+			saw:    fmt.Sprintf("GET /pkg  te=[] len=%d host=registry.test", len(packed)),
+		},
+		{
 			name: "gzip that is cut off", method: "PUT", path: "/pkg/demo", body: packed[:20],
 			header: http.Header{"Content-Encoding": {"gzip"}, "X-Want-Encoding": {"gzip"}, "Accept-Encoding": {"gzip"}},
 			saw:    "PUT /pkg/demo gzip te=[] len=20 host=registry.test",
@@ -95,6 +100,28 @@ func zipped(t *testing.T, text string) []byte {
 		t.Fatal(err)
 	}
 	return buf.Bytes()
+}
+
+// TestAnswersCanBeRead checks that no client can have the answer that names its
+// new token in an encoding that the log cannot read.
+func TestAnswersCanBeRead(t *testing.T) {
+	var asked []string
+	b := start(t, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		asked = append(asked, r.URL.Path+" "+r.Header.Get("Accept-Encoding"))
+	}))
+	for _, line := range []string{"PUT /login/alice br", "PUT /login/alice deflate, gzip;q=0.5", "GET /doc br"} {
+		parts := strings.SplitN(line, " ", 3)
+		r, err := http.NewRequestWithContext(t.Context(), parts[0], b.door.URL+parts[1], nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Accept-Encoding", parts[2])
+		b.send(r)
+	}
+	want := []string{"/login/alice gzip", "/login/alice deflate, gzip;q=0.5", "/doc br"}
+	if !slices.Equal(asked, want) {
+		t.Errorf("the registry was asked for %q, want %q", asked, want)
+	}
 }
 
 // TestBefore checks that the protocol reads the document as it was before the

@@ -13,6 +13,7 @@ import (
 // toy is a small registry protocol, so that these tests are about the proxy:
 //
 //	PUT    /login/NAME    the body is a password, the answer a token
+//	PUT    /mint/NAME     the answer is another token of the caller
 //	GET    /-/whoami      the answer is the name
 //	PUT    /pkg/NAME      publishes, POST the same with a challenge
 //	DELETE /pkg/NAME      with a body that says which version
@@ -33,6 +34,8 @@ func (toy) Begin(r *registry.Request) (registry.Exchange, error) {
 	switch r.Method + " " + parts[0] {
 	case "PUT login":
 		x.class, x.tag = registry.Auth, "user:login:success"
+	case "PUT mint":
+		x.class, x.tag = registry.Auth, "user:token:create"
 	case "GET -":
 		x.class = registry.Read
 	case "PUT pkg", "POST pkg":
@@ -124,6 +127,12 @@ func (x *toyExchange) Result() registry.Result {
 		e.Outcome = event.Failure
 	}
 	r := registry.Result{Events: []*event.Event{e}}
+	if x.tag == "user:token:create" {
+		r.Learned = []registry.Learned{{Secret: x.answer.String(), Caller: true, Identity: registry.Identity{
+			Credential: event.Credential{Kind: "token", Name: x.name},
+		}}}
+		return r
+	}
 	if x.class == registry.Auth {
 		e.Credential = event.Credential{Kind: "password"}
 		if ok {

@@ -49,6 +49,19 @@ func Parse(text string, now time.Time) (*Query, error) {
 	return q, nil
 }
 
+// NewTerm returns the term of the given kind, not Text, with value as it would
+// stand in a query.
+func NewTerm(kind Kind, value string, now time.Time) (*Term, error) {
+	t := &Term{Kind: kind, Value: value, Key: []byte(value)}
+	if value == "" {
+		return nil, &Error{Column: 1, Expected: "a value for " + kind.String()}
+	}
+	if expected := t.complete(now); expected != "" {
+		return nil, &Error{Column: 1, Expected: expected}
+	}
+	return t, nil
+}
+
 // A parser reads one query.
 type parser struct {
 	text string

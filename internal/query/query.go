@@ -30,7 +30,6 @@ import (
 	"fmt"
 	"net/netip"
 	"strings"
-	"time"
 
 	"github.com/custody-log/custody/event"
 )
@@ -213,11 +212,6 @@ func (t *Term) Holds(micros int64) bool {
 // Single reports whether t compares with exactly one key.
 func (t *Term) Single() bool {
 	return !t.Prefix && (t.Last == nil || bytes.Equal(t.Key, t.Last))
-}
-
-// At returns the term "after" or "before" of the given time.
-func At(kind Kind, at time.Time) *Term {
-	return &Term{Kind: kind, Value: at.UTC().Format(time.RFC3339Nano), Micros: at.UnixMicro()}
 }
 
 // ranged returns the first and last address of p, as keys.

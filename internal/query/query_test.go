@@ -26,11 +26,11 @@ const published = `{"id":"e-1","tag":"project:release:add","time":"2026-03-31T00
 // TestMatch checks each kind of term against one event: what it must find, and
 // what stands close by and must not be found.
 func TestMatch(t *testing.T) {
-	fields, err := event.Parse([]byte(published))
+	parser := event.Parser{Added: event.Fields{event.StringField("source", "registry")}}
+	fields, err := parser.Parse([]byte(published))
 	if err != nil {
 		t.Fatal(err)
 	}
-	fields = fields.With(event.StringField("source", "registry"))
 	for text, want := range map[string]bool{
 		"":                            true,
 		"  \t\n":                      true,
@@ -163,9 +163,16 @@ func TestAnd(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	both := q.And(query.At(query.After, now))
-	if got := both.String(); got != "alice after:2026-04-02T12:00:00Z" || q.String() != "alice" {
+	after, err := query.NewTerm(query.After, "-1d", now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	both := q.And(after)
+	if got := both.String(); got != "alice after:-1d" || q.String() != "alice" || !after.Holds(now.UnixMicro()) {
 		t.Errorf("And gives %q and leaves %q", got, q)
+	}
+	if term, err := query.NewTerm(query.Before, "soon", now); err == nil {
+		t.Errorf("NewTerm takes soon as a time: %v", term)
 	}
 }
 

@@ -166,20 +166,15 @@ func (m *Members) Texts(place string) []string {
 	return texts
 }
 
-// Pairs returns names and strings of the object at a place, as far as "*" after
-// it was asked for.
-func (m *Members) Pairs(place string) map[string]string {
-	pairs := make(map[string]string)
-	words := []string{"*"}
-	if place != "" {
-		words = append(strings.Split(place, "."), "*")
-	}
+// Count returns how many values there are at a place with "*".
+func (m *Members) Count(place string) int {
+	n := 0
 	for _, f := range m.found {
-		if f.kind == String && matches(words, f.path) {
-			pairs[f.path[len(f.path)-1]] = f.text
+		if matches(strings.Split(place, "."), f.path) {
+			n++
 		}
 	}
-	return pairs
+	return n
 }
 
 // Full reports whether there was more than is kept.

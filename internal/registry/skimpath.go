@@ -86,8 +86,10 @@ func (p *Path) name(text []byte, kept bool) {
 }
 
 // simpleEscapes are the escapes of one letter, and what they mean.
-const simpleEscapes = `"\/bfnrt`
-const simpleMeanings = "\"\\/\b\f\n\r\t"
+const (
+	simpleEscapes  = `"\/bfnrt`
+	simpleMeanings = "\"\\/\b\f\n\r\t"
+)
 
 // unescape decodes the escapes of a JSON string, in place. A lone surrogate
 // becomes U+FFFD.

@@ -12,10 +12,15 @@ const (
 	MaxErrorBytes = 200 // what a registry said when it refused
 )
 
-// Clean returns s as text that an event can hold: valid UTF-8 on one line,
-// without control characters, of at most limit bytes.
+// cut stands at the end of a text that was longer.
+const cut = "…"
+
+// Clean returns s as text that an event can hold: valid UTF-8 on one line, of at
+// most limit bytes. What cannot be seen is replaced by something that can: two
+// different names must not look the same.
 func Clean(s string, limit int) string {
-	if len(s) > 4*limit {
+	long := len(s) > 4*limit
+	if long {
 		s = s[:4*limit] // what follows cannot matter
 	}
 	s = strings.Map(func(r rune) rune {
@@ -23,19 +28,18 @@ func Clean(s string, limit int) string {
 		case r == '\n' || r == '\t' || r == '\r':
 			return ' '
 		case unicode.IsControl(r) || unicode.Is(unicode.Cf, r):
-			return -1
+			return utf8.RuneError
 		}
 		return r
-	}, strings.ToValidUTF8(s, "\uFFFD"))
-	s = strings.TrimSpace(s)
-	if len(s) <= limit {
+	}, strings.ToValidUTF8(s, string(utf8.RuneError)))
+	if len(s) <= limit && !long {
 		return s
 	}
-	s = s[:limit]
+	s = s[:min(len(s), limit-len(cut))]
 	for !utf8.ValidString(s) {
 		s = s[:len(s)-1]
 	}
-	return s
+	return s + cut
 }
 
 // hidden stands where a secret was.

@@ -27,13 +27,16 @@ type plan struct {
 type set struct {
 	lists [][]uint32
 	size  int
+	uses  int      // blocks that were looked up in the lists
+	all   []uint64 // a bit for each record of the plan, once made
 }
 
-// Beyond manyLists, the lists of a set are made one if they hold at most
-// fewRecords: looking into each for every block would take longer.
+// A set of more than manyLists is made one bitmap when it was asked for
+// manyUses blocks: few queries come that far, and those that do would spend
+// their time on looking into each list for every block.
 const (
-	manyLists  = 64
-	fewRecords = 1 << 20
+	manyLists = 16
+	manyUses  = 8
 )
 
 // plan makes a plan for q. Text is left to whoever reads the records.
@@ -58,9 +61,6 @@ func (ix *Index) plan(q *query.Query) *plan {
 		}
 	}
 	ix.take(p, keyed, ranges)
-	for i := range p.sets {
-		p.sets[i].finish()
-	}
 	slices.SortFunc(p.sets, func(a, b set) int { return cmp.Compare(a.size, b.size) })
 	p.order = make([]int, len(p.blocks))
 	for i := range p.order {
@@ -102,24 +102,11 @@ func (ix *Index) take(p *plan, keyed []*query.Term, ranges map[*query.Term][]uin
 				s.lists = append(s.lists, ix.lists[id])
 			}
 		}
+		for _, l := range s.lists {
+			s.size += len(l)
+		}
 		p.sets = append(p.sets, s)
 	}
-}
-
-// finish counts the records of s and makes one list of many short ones.
-func (s *set) finish() {
-	for _, l := range s.lists {
-		s.size += len(l)
-	}
-	if len(s.lists) <= manyLists || s.size > fewRecords {
-		return
-	}
-	all := make([]uint32, 0, s.size)
-	for _, l := range s.lists {
-		all = append(all, l...)
-	}
-	slices.Sort(all)
-	s.lists = [][]uint32{all}
 }
 
 func (p *plan) span(block int) span {
@@ -144,7 +131,7 @@ func (p *plan) matches(block int) (found bitmap, some bool) {
 	}
 	for i := range p.sets {
 		var in bitmap
-		p.sets[i].mark(&in, uint32(from), uint32(from+n-1))
+		p.sets[i].mark(&in, from, p.size)
 		var left uint64
 		for w := range found {
 			found[w] &= in[w]
@@ -157,17 +144,39 @@ func (p *plan) matches(block int) (found bitmap, some bool) {
 	return found, n > 0
 }
 
-// mark sets the bits of the records of s from first to last.
-func (s *set) mark(in *bitmap, first, last uint32) {
+// mark sets the bits of the records of s in the block that begins with first,
+// of size records in all.
+func (s *set) mark(in *bitmap, first, size int64) {
+	if s.uses++; s.uses > manyUses && len(s.lists) > manyLists {
+		copy(in[:], s.bitmap(size)[first/64:])
+		return
+	}
+	last := min(first+blockRecords, size) - 1
 	for _, l := range s.lists {
-		from := sort.Search(len(l), func(i int) bool { return l[i] >= first })
+		from := sort.Search(len(l), func(i int) bool { return int64(l[i]) >= first })
 		for _, seq := range l[from:] {
-			if seq > last {
+			at := int64(seq) - first
+			if at > last-first {
 				break
 			}
-			in[(seq-first)/64] |= 1 << ((seq - first) % 64)
+			in[at/64] |= 1 << (at % 64)
 		}
 	}
+}
+
+// bitmap returns the bits of all records of s.
+func (s *set) bitmap(size int64) []uint64 {
+	if s.all == nil {
+		s.all = make([]uint64, (size+63)/64)
+		for _, l := range s.lists {
+			for _, seq := range l {
+				if int64(seq) < size {
+					s.all[seq/64] |= 1 << (seq % 64)
+				}
+			}
+		}
+	}
+	return s.all
 }
 
 // backwards calls yield with each position in a bitmap, the highest first.

@@ -3,6 +3,7 @@ package search_test
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
@@ -61,14 +62,19 @@ func open(t require) *shelf {
 
 // record returns the record of e.
 func record(t require, e *event.Event) []byte {
-	source, bare := e.Source, *e
+	var parser event.Parser
+	bare := *e
 	bare.Source = ""
-	fields, err := bare.Fields()
-	if err != nil {
-		t.Fatalf("Fields: %v", err)
+	if e.Source != "" {
+		parser.Added = event.Fields{event.StringField("source", e.Source)}
 	}
-	if source != "" {
-		fields = fields.With(event.StringField("source", source))
+	data, err := json.Marshal(&bare)
+	if err != nil {
+		t.Fatalf("Marshal: %v", err)
+	}
+	fields, err := parser.Parse(data)
+	if err != nil {
+		t.Fatalf("Parse: %v", err)
 	}
 	body, _ := event.AppendRecord(nil, fields, new(event.Secrets))
 	return body

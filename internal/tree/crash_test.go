@@ -41,6 +41,23 @@ type life struct {
 	saw     map[int64]tree.Signed // every checkpoint that was public
 }
 
+func sub(t *testing.T, dir disk.FS, name string) disk.FS {
+	t.Helper()
+	fs, err := dir.Sub(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fs
+}
+
+// runBriefly returns how Run ended, which it must do by itself, and soon.
+func runBriefly(t *testing.T, tr *tree.Tree) error {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+	defer cancel()
+	return tr.Run(ctx)
+}
+
 // power lets operations pass until the cut.
 func (l *life) power(string, string) error {
 	l.step++
@@ -55,9 +72,10 @@ func (l *life) power(string, string) error {
 
 // live takes in all records in batches of several sizes and signs now and then.
 func (l *life) live() {
-	l.dir.Fail = l.power
-	config := testConfig(l.dir, l.list)
+	config := testConfig(sub(l.t, l.dir, "tree"), l.list)
+	config.Head = tree.FileHead(sub(l.t, l.dir, "signed")) // apart: neither makes the other durable by chance
 	config.Log = slog.New(&l.warned)
+	l.dir.Fail = l.power
 	tr, err := tree.Open(l.t.Context(), config)
 	if err != nil {
 		l.unlessCut("Open", err)
@@ -204,7 +222,7 @@ func TestFailedSwapPublishesNothing(t *testing.T) {
 				}
 				return nil
 			}
-			if err := tr.Run(t.Context()); !errors.Is(err, disk.ErrInjected) {
+			if err := runBriefly(t, tr); !errors.Is(err, disk.ErrInjected) {
 				t.Errorf("Run = %v, want the disk's error", err)
 			}
 			if got := tr.Latest(); got.N != old.N {
@@ -231,7 +249,7 @@ func TestFailedSyncSignsNothing(t *testing.T) {
 				}
 				return nil
 			}
-			if err := tr.Run(t.Context()); !errors.Is(err, disk.ErrInjected) {
+			if err := runBriefly(t, tr); !errors.Is(err, disk.ErrInjected) {
 				t.Errorf("Run = %v, want the disk's error", err)
 			}
 			if got, _ := tree.FileHead(dir).Load(); string(got) != string(old.Message) {
@@ -254,7 +272,7 @@ func TestTwoSigners(t *testing.T) {
 		t.Fatal(err)
 	}
 	feed(t, one, list, 10)
-	if err := one.Run(t.Context()); !errors.Is(err, tree.ErrSwapped) {
+	if err := runBriefly(t, one); !errors.Is(err, tree.ErrSwapped) {
 		t.Errorf("Run = %v, want ErrSwapped", err)
 	}
 	if one.Latest().N != 10 {
@@ -281,7 +299,7 @@ func TestForkedFiles(t *testing.T) {
 			old := sign(t, tr)
 			dir.Flip(c.file, c.offset, 3)
 			feed(t, tr, list, 10)
-			if err := tr.Run(t.Context()); !errors.Is(err, tree.ErrForked) {
+			if err := runBriefly(t, tr); !errors.Is(err, tree.ErrForked) {
 				t.Errorf("Run = %v, want ErrForked", err)
 			}
 			if got, _ := tree.FileHead(dir).Load(); string(got) != string(old.Message) {

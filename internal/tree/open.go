@@ -45,13 +45,15 @@ func Open(ctx context.Context, c Config) (*Tree, error) {
 		witnessed: c.Witnessed,
 		keys:      c.Keys,
 		latest:    signed,
-		published: signed,
 		size:      deref(signed).N,
 		grown:     make(chan struct{}),
 		covered:   make(chan struct{}),
 	}
 	if t.files, err = openFiles(c.Dir); err != nil {
 		return nil, errors.Join(fmt.Errorf("tree: open files: %w", err), t.files.close())
+	}
+	if !c.Witnessed {
+		t.published = signed
 	}
 	if err := t.recover(ctx, &c); err != nil {
 		return nil, errors.Join(err, t.files.close())

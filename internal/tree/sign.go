@@ -111,7 +111,7 @@ func (t *Tree) publish(s *Signed) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.latest = s
-	if !t.witnessed || t.published == nil {
+	if !t.witnessed {
 		t.published = s
 	}
 	close(t.covered)

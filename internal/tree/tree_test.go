@@ -30,7 +30,7 @@ func TestTilesAreThoseOfTlog(t *testing.T) {
 		if n%50 != 0 && n != 255 && n != 257 {
 			continue
 		}
-		signed := synced(t, tr)
+		signed := sign(t, tr)
 		if signed.N != n || signed.Hash != want.root(t, n) {
 			t.Fatalf("signed %d %v, want %d %v", signed.N, signed.Hash, n, want.root(t, n))
 		}
@@ -46,13 +46,6 @@ func TestTilesAreThoseOfTlog(t *testing.T) {
 	for seq := range int64(most) {
 		compareEntry(t, tr, list, seq)
 	}
-}
-
-// synced signs in a bubble, where waiting takes no time.
-func synced(t *testing.T, tr *tree.Tree) (signed tree.Signed) {
-	t.Helper()
-	signed = sign(t, tr)
-	return signed
 }
 
 func compareTile(t *testing.T, tr *tree.Tree, want oracle, tile tlog.Tile) {
@@ -167,6 +160,11 @@ func TestNotYet(t *testing.T) {
 		waited := make(chan error, 1)
 		go func() { waited <- tr.WaitFor(t.Context(), 2) }()
 		feed(t, tr, list[:2], 2)
+		for _, width := range []int{1, 2} {
+			if _, err := tr.ReadTile(0, 0, width); !errors.Is(err, tree.ErrNoTile) {
+				t.Errorf("ReadTile of records that are not signed = %v, want ErrNoTile", err)
+			}
+		}
 		time.Sleep(time.Second)
 		select {
 		case err := <-waited:

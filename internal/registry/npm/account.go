@@ -22,7 +22,7 @@ var (
 		result: (*exchange).webLogin,
 	}
 	pollKind = row{
-		class: registry.Auth, tag: "user:login:success", credential: true,
+		class: registry.Auth, tag: "user:login:success", credential: true, polls: true,
 		said: []string{"token"}, hidden: []string{"token"},
 		result: (*exchange).poll,
 	}
@@ -36,7 +36,7 @@ var (
 	}
 	profileKind = row{
 		class: registry.Auth, tag: "user:profile:change",
-		before: func(*exchange) string { return profilePath }, wasMembers: append([]string{"name"}, profileMembers...),
+		before:  (*exchange).profileBefore,
 		sent:    append([]string{"tfa", "tfa.mode", "password"}, profileMembers...),
 		secrets: []string{"tfa.password", "tfa.*", "password.old", "password.new", "password"},
 		said:    []string{"name", "tfa"}, hidden: []string{"tfa", "tfa.*"},
@@ -44,11 +44,15 @@ var (
 	}
 )
 
-const profilePath = "/-/npm/v1/user"
-
 // profileMembers are what a user can change. Their values stay out of events;
 // only their names go in.
 var profileMembers = []string{"email", "fullname", "homepage", "freenode", "twitter", "github"}
+
+// profileBefore asks for the profile as it was.
+func (x *exchange) profileBefore() (string, registry.Visitor) {
+	x.old = registry.Collect(append([]string{"name"}, profileMembers...)...)
+	return "/-/npm/v1/user", x.old
+}
 
 // login is a sign-in with a password, or a new account: which of them, the
 // registry says. The token that an npm sends along belongs to an earlier

@@ -19,17 +19,20 @@ type exchange struct {
 	method string
 	words  []string // of the path
 	query  string
+	ranges string // the Range that the client asked for
 	shown  registry.Presented
 	otp    string // the one-time password; only to be taken out of texts
 
 	beforePath string
 	before     *reader
 	was        *packument        // what before told of a package
-	old        *registry.Members // what before told of anything else
+	wasList    *pairs            // of tags, or of members
+	old        *registry.Members // of anything else
 
 	body *reader
 	doc  *packument        // what the client sent as a package
-	sent *registry.Members // what the client sent of anything else
+	list *pairs            // as tags
+	sent *registry.Members // as anything else
 
 	answer *reader
 	said   *registry.Members // what the registry answered
@@ -56,23 +59,20 @@ func (r *reader) whole() bool { return r != nil && r.some && r.skim.Err() == nil
 
 // commonAnswer is what is kept of every answer: what went wrong, and where the
 // client is sent for a second factor.
-var commonAnswer = []string{"error", "message", "reason", "success", "ok", "authUrl", "doneUrl", "errors.*.message", "errors.*.detail"}
+var commonAnswer = []string{"error", "message", "reason", "success", "ok", "authUrl", "doneUrl", "errors.*", "errors.*.message", "errors.*.detail"}
 
 func newExchange(p *Protocol, r *row, at place, words []string, req *registry.Request) *exchange {
 	x := &exchange{
-		p: p, row: r, at: at, method: req.Method, query: req.Query, words: words,
+		p: p, row: r, at: at, method: req.Method, query: req.Query, ranges: req.Header.Get("Range"), words: words,
 		shown: registry.PresentedIn(req.Header), otp: req.Header.Get("Npm-Otp"),
 	}
 	if r.before != nil {
-		x.beforePath = r.before(x)
-		switch {
-		case r.wasMembers != nil:
-			x.old = registry.Collect(r.wasMembers...)
-			x.before = newReader(x.old)
-		default:
-			x.was = newPackument(p.seed, nil)
-			x.before = newReader(x.was)
-		}
+		path, v := r.before(x)
+		x.beforePath, x.before = path, newReader(v)
+	}
+	if r.pairs {
+		x.list = newPairs()
+		x.body = newReader(x.list)
 	}
 	if r.sent != nil {
 		x.sent = registry.Collect(slices.Concat(r.sent, r.secrets)...)
@@ -83,8 +83,14 @@ func newExchange(p *Protocol, r *row, at place, words []string, req *registry.Re
 	return x
 }
 
-// Class says how careful the proxy must be.
-func (x *exchange) Class() registry.Class { return x.row.class }
+// Class says how careful the proxy must be. Asking whether the user is done in
+// the browser changes nothing, with whatever method a client asks.
+func (x *exchange) Class() registry.Class {
+	if x.row.polls && x.method != http.MethodGet {
+		return registry.Read
+	}
+	return x.row.class
+}
 
 // Act returns the event as far as the path tells it.
 func (x *exchange) Act() *event.Event {
@@ -150,7 +156,7 @@ func (x *exchange) BeforeBody(path string) io.Writer {
 // RequestBody returns where the body goes.
 func (x *exchange) RequestBody() io.Writer {
 	if x.row.document && x.doc == nil {
-		x.doc = newPackument(x.p.seed, x.known())
+		x.doc = newSent(x.p.seed, x.known())
 		x.body = newReader(x.doc)
 	}
 	if x.body == nil {

@@ -45,6 +45,8 @@ const (
 	maxEvents    = 16 // that one exchange gives, of one kind
 	maxSubjects  = 32 // as in package event
 	maxListItems = 32 // of a list in metadata
+	maxListBytes = 4 << 10
+	maxIDText    = 8 << 10 // bytes of the IDs of all subjects of an event
 )
 
 // Options say which registry it is.
@@ -106,8 +108,11 @@ func withoutSecret(err error) error {
 	if !ok {
 		return err
 	}
-	if i := strings.Index(strings.ToLower(e.Path), "token"); i >= 0 {
-		return &registry.PathError{Path: e.Path[:i] + "token/…", Reason: e.Reason}
+	const word = "token"
+	for i := range len(e.Path) - len(word) {
+		if strings.EqualFold(e.Path[i:i+len(word)], word) {
+			return &registry.PathError{Path: e.Path[:i] + word + "/…", Reason: e.Reason}
+		}
 	}
 	return err
 }

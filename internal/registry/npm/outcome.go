@@ -91,7 +91,7 @@ func (x *exchange) event(tag string, o event.Outcome, subjects ...event.Subject)
 
 // errorText returns what the registry said went wrong, without secrets.
 func (x *exchange) errorText() string {
-	for _, place := range []string{"error", "message", "reason", "errors.*.message", "errors.*.detail"} {
+	for _, place := range []string{"error", "message", "reason", "errors.*.message", "errors.*.detail", "errors.*"} {
 		for _, text := range x.said.Texts(place) {
 			if text != "" {
 				return registry.Scrub(text, x.secrets()...)
@@ -126,16 +126,17 @@ func put(e *event.Event, name, text string) {
 // putList sets a member to a list, unless that is empty. A list that is too
 // long is cut, and the event says so.
 func putList(e *event.Event, name string, texts []string) {
-	if len(texts) == 0 {
-		return
+	list := make([]string, 0, min(len(texts), maxListItems))
+	room := maxListBytes
+	for _, t := range texts {
+		t = clean(t)
+		if room -= len(t); len(list) == maxListItems || room < 0 {
+			e.Metadata["truncated"] = true
+			break
+		}
+		list = append(list, t)
 	}
-	if len(texts) > maxListItems {
-		texts = texts[:maxListItems]
-		e.Metadata["truncated"] = true
+	if len(list) > 0 {
+		e.Metadata[name] = list
 	}
-	list := make([]string, len(texts))
-	for i, t := range texts {
-		list[i] = clean(t)
-	}
-	e.Metadata[name] = list
 }

@@ -190,8 +190,10 @@ func (p *Protocol) version(pkg, version string) event.Subject {
 	return event.Subject{Type: "version", ID: p.url(pkg, version), Name: clean(pkg), Version: clean(version)}
 }
 
+// url returns the package URL. It has the names as they are: cleaned ones could
+// be those of others.
 func (p *Protocol) url(pkg, version string) string {
-	u := registry.Package{Type: "npm", Name: clean(pkg), Version: clean(version), Repository: p.opts.Repository}
+	u := registry.Package{Type: "npm", Name: bounded(pkg), Version: bounded(version), Repository: p.opts.Repository}
 	if scope, name, ok := strings.Cut(u.Name, "/"); ok {
 		u.Namespace, u.Name = scope, name
 	}
@@ -201,6 +203,14 @@ func (p *Protocol) url(pkg, version string) string {
 // user returns the subject for a user who is called name.
 func user(name, role string) event.Subject {
 	return event.Subject{Type: "user", Name: clean(name), Role: role}
+}
+
+// bounded returns a name that is not too long.
+func bounded(name string) string {
+	if len(name) > maxPathName {
+		return clean(name)
+	}
+	return name
 }
 
 // clean returns a name as it may stand in an event.

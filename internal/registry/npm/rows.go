@@ -17,14 +17,15 @@ type row struct {
 	class  registry.Class
 	tag    string // of the event, as far as the path tells
 
-	before     func(*exchange) string // path of the document as it was; nil: not needed
-	wasMembers []string               // members of it to keep; nil: it is a package
-	document   bool                   // the body is a package
-	sent       []string               // members of the body to keep
-	secrets    []string               // members of the body that are secret
-	said       []string               // members of the answer to keep
-	hidden     []string               // members of the answer that are secret
-	credential bool                   // the body holds a credential
+	before     func(*exchange) (path string, v registry.Visitor) // the document as it was
+	document   bool                                              // the body is a package
+	pairs      bool                                              // the body is names and texts
+	sent       []string                                          // members of the body to keep
+	secrets    []string                                          // members of the body that are secret
+	said       []string                                          // members of the answer to keep
+	hidden     []string                                          // members of the answer that are secret
+	credential bool                                              // the body holds a credential
+	polls      bool                                              // it asks whether the user is done in the browser
 
 	result func(*exchange) registry.Result
 }

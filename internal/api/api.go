@@ -1,0 +1,109 @@
+// Package api is the HTTP door under /v1: it hands events to the desk and
+// reads answers from the views. What it offers is written down in openapi.yaml,
+// which it serves; a test holds the two against each other.
+//
+// # Promises
+//
+//   - An answer of 200 or 201 to a submission means that its events are
+//     durable; any 4xx means that nothing of it was stored.
+//   - Every error is application/problem+json with a stable type. It says what
+//     the client can change, and nothing about our insides.
+//   - No request makes the service buffer more than the limits named here,
+//     whatever it claims to be and however it is compressed.
+//   - Nothing but the pages named public in [API.Handler] is answered without a
+//     key of the right scope.
+//   - What an administrator changes here is an event.
+//   - A reader of the tail who is slow or away delays nobody and misses
+//     nothing: it goes on where it was.
+package api
+
+import (
+	"log/slog"
+	"net/http"
+	"sync"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/custody-log/custody/catalogue"
+	"github.com/custody-log/custody/internal/auth"
+	"github.com/custody-log/custody/internal/disk"
+	"github.com/custody-log/custody/internal/intake"
+	"github.com/custody-log/custody/internal/journal"
+	"github.com/custody-log/custody/internal/search"
+	"github.com/custody-log/custody/internal/tree"
+	"github.com/custody-log/custody/internal/view"
+)
+
+// An API is what the handlers need. All fields must be set, except those that
+// say what their zero value means.
+type API struct {
+	Log       *slog.Logger
+	Version   string // of the program
+	Journal   *journal.Journal
+	Desk      *intake.Desk
+	Search    *search.Index
+	Tree      *tree.Tree
+	Keys      *auth.Keys
+	KeyDir    disk.FS // where the keys that sign checkpoints are kept
+	Catalogue *catalogue.Catalogue
+	Views     []view.View // all of them, for the status of the log
+	Registry  *prometheus.Registry
+
+	// Trouble returns what keeps the log from taking events, in sentences that
+	// anybody may read. Nil: nothing does.
+	Trouble func() []string
+
+	// Witnessed reports whether a checkpoint carries the cosignatures that this
+	// log wants. Nil: it has no witnesses.
+	Witnessed func(checkpoint []byte) bool
+
+	// Witnesses returns the state of each witness. Nil: there are none.
+	Witnesses func() []Witness
+
+	// Stopping is closed when the server is about to stop: tails then end. Nil:
+	// they end with their connections.
+	Stopping <-chan struct{}
+
+	metrics *metrics
+	bodies  *bodies
+	tails   chan struct{} // holds a token for each open tail
+	signing sync.Mutex    // held while the keys that sign are changed
+}
+
+// Handler returns the whole HTTP surface. This is the one place to learn which
+// paths exist and who may use them. It must be called once.
+func (a *API) Handler() http.Handler {
+	a.metrics = newMetrics(a.Registry)
+	a.bodies = newBodies()
+	a.tails = make(chan struct{}, maxTails)
+	document := loadDocument()
+
+	mux := http.NewServeMux()
+	mux.Handle("POST /v1/events", a.with(auth.Submit, a.submit))
+	mux.Handle("GET /v1/events", a.with(auth.Read, a.search))
+	mux.Handle("GET /v1/events/{seq}", a.with(auth.Read, a.event))
+	mux.Handle("GET /v1/events/{seq}/receipt", a.with(auth.Read, a.receipt))
+	mux.Handle("GET /v1/tail", a.with(auth.Read, a.tail))
+	mux.Handle("GET /v1/checkpoint", a.with(auth.Read, a.checkpoint))
+	mux.Handle("GET /v1/consistency", a.with(auth.Read, a.consistency))
+	mux.Handle("GET /v1/log", a.with(auth.Read, a.status))
+
+	mux.Handle("GET /v1/keys", a.with(auth.Admin, a.listKeys))
+	mux.Handle("POST /v1/keys", a.with(auth.Admin, a.createKey))
+	mux.Handle("GET /v1/keys/{id}", a.with(auth.Admin, a.showKey))
+	mux.Handle("DELETE /v1/keys/{id}", a.with(auth.Admin, a.revokeKey))
+	mux.Handle("POST /v1/log/keys/rotate", a.with(auth.Admin, a.rotateSigningKey))
+	mux.Handle("POST /v1/log/keys/retire", a.with(auth.Admin, a.retireSigningKey))
+
+	// Public: proofs of what the log holds, which reveal nothing of it but how
+	// much, and what monitoring and tools ask for.
+	mux.Handle("GET /checkpoint", plain(a.Tree.Handler()))
+	mux.Handle("GET /tile/", plain(a.Tree.Handler()))
+	mux.Handle("GET /healthz", a.public(health))
+	mux.Handle("GET /readyz", a.public(a.ready))
+	mux.Handle("GET /metrics", plain(promhttp.HandlerFor(a.Registry, promhttp.HandlerOpts{MaxRequestsInFlight: maxScrapes})))
+	mux.Handle("GET /openapi.yaml", a.public(document.yaml))
+	mux.Handle("GET /openapi.json", a.public(document.json))
+	return a.answering(mux)
+}

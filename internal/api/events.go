@@ -1,0 +1,142 @@
+package api
+
+import (
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+
+	"github.com/custody-log/custody/catalogue"
+	"github.com/custody-log/custody/event"
+	"github.com/custody-log/custody/internal/auth"
+	"github.com/custody-log/custody/internal/journal"
+	"github.com/custody-log/custody/internal/query"
+	"github.com/custody-log/custody/internal/search"
+)
+
+// defaultFound is how many events a search returns if it does not say.
+const defaultFound = 50
+
+// A shown event is one as readers get it.
+type shown struct {
+	Seq journal.Seq `json:"seq"`
+	*event.Event
+	Text       string `json:"text"` // the event as a sentence
+	Class      string `json:"class"`
+	Severity   string `json:"severity"`
+	Commitment []byte `json:"commitment"`
+}
+
+// show returns the event of a record. What was erased is not in it.
+func (a *API) show(seq journal.Seq, record *event.Record) *shown {
+	fields := record.Open()
+	tag := fields.Text("tag")
+	return &shown{
+		Seq:   seq,
+		Event: fields.Event(),
+		Text: a.Catalogue.Render(tag, func(name string) (string, bool) {
+			f, ok := fields.Get(name)
+			if !ok {
+				return "", false
+			}
+			return f.Text(), true
+		}),
+		Class:      catalogue.ClassOf(tag),
+		Severity:   string(a.Catalogue.SeverityOf(tag)),
+		Commitment: record.Commitment[:],
+	}
+}
+
+// event answers with one event.
+func (a *API) event(w http.ResponseWriter, r *http.Request, _ *auth.Key) error {
+	if _, err := parameters(r); err != nil {
+		return err
+	}
+	seq, record, err := a.record(r)
+	if err != nil {
+		return err
+	}
+	return respond(w, http.StatusOK, a.show(seq, record))
+}
+
+// record returns the record that the path is about.
+func (a *API) record(r *http.Request) (journal.Seq, *event.Record, error) {
+	n, err := strconv.ParseInt(r.PathValue("seq"), 10, 64)
+	if err != nil || n < 0 {
+		return 0, nil, badRequest("the position in the path must be a whole number from 0")
+	}
+	seq := journal.Seq(n)
+	records, err := a.Journal.Read(seq, 1)
+	if err != nil {
+		return 0, nil, err
+	}
+	if len(records) == 0 {
+		return 0, nil, notFound("there is no event %d; the log has %d events", seq, a.Journal.Size())
+	}
+	record, err := event.DecodeRecord(records[0].Body)
+	return seq, record, err
+}
+
+// A found is the answer to a search.
+type found struct {
+	Events   []*shown    `json:"events"` // newest first
+	Next     string      `json:"next,omitzero"`
+	Complete bool        `json:"complete"` // false: the search ended early, more may be found from next on
+	Behind   journal.Seq `json:"behind"`   // events at the end of the log that were not searched yet
+}
+
+// search answers with the newest events that match.
+func (a *API) search(w http.ResponseWriter, r *http.Request, _ *auth.Key) error {
+	params, err := parameters(r, "q", "after", "before", "limit", "cursor")
+	if err != nil {
+		return err
+	}
+	q, err := parseQuery(params)
+	if err != nil {
+		return err
+	}
+	req := search.Request{Query: q, Limit: defaultFound}
+	if params.Has("limit") {
+		req.Limit, err = strconv.Atoi(params.Get("limit"))
+		if err != nil || req.Limit < 1 || req.Limit > search.MaxFound {
+			return badRequest("limit must be a whole number from 1 to %d", search.MaxFound)
+		}
+	}
+	if params.Has("cursor") {
+		if req.After, err = search.ParseCursor(params.Get("cursor")); err != nil {
+			return err
+		}
+	}
+	answer, err := a.Search.Search(r.Context(), req)
+	if err != nil {
+		return err
+	}
+	f := found{Events: make([]*shown, len(answer.Found)), Complete: answer.Complete, Behind: max(0, a.Journal.Size()-answer.Taken)}
+	for i, x := range answer.Found {
+		f.Events[i] = a.show(x.Seq, x.Record)
+	}
+	if answer.Next != nil {
+		f.Next = answer.Next.String()
+	}
+	return respond(w, http.StatusOK, f)
+}
+
+// parseQuery reads the parameters q, after and before.
+func parseQuery(params url.Values) (*query.Query, error) {
+	now := time.Now()
+	q, err := query.Parse(params.Get("q"), now)
+	if err != nil {
+		return nil, err
+	}
+	for _, kind := range []query.Kind{query.After, query.Before} {
+		if !params.Has(kind.String()) {
+			continue
+		}
+		term, err := query.NewTerm(kind, params.Get(kind.String()), now)
+		if err != nil {
+			return nil, badRequest("parameter %s: %v", kind, err)
+		}
+		q = q.And(term)
+	}
+	return q, nil
+}

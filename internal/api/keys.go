@@ -1,0 +1,237 @@
+package api
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"slices"
+
+	"github.com/custody-log/custody/event"
+	"github.com/custody-log/custody/internal/auth"
+	"github.com/custody-log/custody/internal/intake"
+	"github.com/custody-log/custody/internal/tree"
+)
+
+// listKeys answers with all API keys.
+func (a *API) listKeys(w http.ResponseWriter, r *http.Request, _ *auth.Key) error {
+	if _, err := parameters(r); err != nil {
+		return err
+	}
+	return respond(w, http.StatusOK, struct {
+		Keys []auth.Key `json:"keys"`
+	}{a.Keys.List()})
+}
+
+// showKey answers with one API key.
+func (a *API) showKey(w http.ResponseWriter, r *http.Request, _ *auth.Key) error {
+	if _, err := parameters(r); err != nil {
+		return err
+	}
+	for _, key := range a.Keys.List() {
+		if key.ID == r.PathValue("id") {
+			return respond(w, http.StatusOK, key)
+		}
+	}
+	return auth.ErrUnknown
+}
+
+// createKey makes an API key and answers with its secret, this once.
+func (a *API) createKey(w http.ResponseWriter, r *http.Request, by *auth.Key) error {
+	var wanted struct {
+		Name   string   `json:"name"`
+		Source string   `json:"source"`
+		Scopes []string `json:"scopes"`
+	}
+	if err := decode(r, &wanted); err != nil {
+		return err
+	}
+	if wanted.Source == intake.OwnSource {
+		return &auth.NameError{Reason: "the source " + intake.OwnSource + " is that of the log itself"}
+	}
+	key, secret, err := a.Keys.Create(wanted.Name, wanted.Source, wanted.Scopes)
+	if err != nil {
+		return err
+	}
+	act := act(r, by, "audit:api_key:create", event.Subject{Type: "key", ID: key.ID, Name: key.Name})
+	act.Metadata = map[string]any{"key_id": key.ID, "name": key.Name, "scopes": key.Scopes}
+	if err := a.record1(r, act); err != nil {
+		// Nobody has seen the secret, so nobody will miss the key.
+		_, undo := a.Keys.Revoke(key.ID)
+		return errors.Join(err, undo)
+	}
+	w.Header().Set("Location", "/v1/keys/"+key.ID)
+	return respond(w, http.StatusCreated, struct {
+		auth.Key
+		Secret string `json:"secret"`
+	}{key, secret})
+}
+
+// revokeKey removes an API key for good.
+func (a *API) revokeKey(w http.ResponseWriter, r *http.Request, by *auth.Key) error {
+	if _, err := parameters(r); err != nil {
+		return err
+	}
+	// Revoked first: if only one of the two can be done, it is to be this one.
+	key, err := a.Keys.Revoke(r.PathValue("id"))
+	if err != nil {
+		return err
+	}
+	act := act(r, by, "audit:api_key:revoke", event.Subject{Type: "key", ID: key.ID, Name: key.Name})
+	act.Metadata = map[string]any{"key_id": key.ID, "name": key.Name}
+	if err := a.record1(r, act); err != nil {
+		return err
+	}
+	return respond(w, http.StatusOK, key)
+}
+
+// signingKeys are the public halves of the keys that sign checkpoints.
+type signingKeys struct {
+	Keys    []string `json:"keys"`              // that sign, the current one first
+	Retired []string `json:"retired,omitempty"` // that signed once
+}
+
+func signingKeysOf(k *tree.Keys) signingKeys {
+	return signingKeys{Keys: k.Verifiers(), Retired: k.Retired()}
+}
+
+// rotateSigningKey adds a key that signs checkpoints from now on. The others
+// still sign, until they are retired: readers need time to learn the new one.
+func (a *API) rotateSigningKey(w http.ResponseWriter, r *http.Request, by *auth.Key) error {
+	if _, err := parameters(r); err != nil {
+		return err
+	}
+	return a.changeSigningKeys(w, r, by, func(old *tree.Keys) (*tree.Keys, *event.Event, error) {
+		if len(old.Verifiers()) >= tree.MaxKeys {
+			return nil, nil, conflict("too-many-keys", "There are too many keys", "retire one that signs first")
+		}
+		fresh, err := old.Add()
+		if err != nil {
+			return nil, nil, err
+		}
+		return fresh, rotated(r, by, old.Verifiers()[0], fresh.Verifiers()[0]), nil
+	})
+}
+
+// retireSigningKey ends signing with one key.
+func (a *API) retireSigningKey(w http.ResponseWriter, r *http.Request, by *auth.Key) error {
+	var wanted struct {
+		Key string `json:"key"`
+	}
+	if err := decode(r, &wanted); err != nil {
+		return err
+	}
+	return a.changeSigningKeys(w, r, by, func(old *tree.Keys) (*tree.Keys, *event.Event, error) {
+		switch signing := old.Verifiers(); {
+		case !slices.Contains(signing, wanted.Key):
+			return nil, nil, notFound("no such key signs for this log; GET /v1/log shows those that do")
+		case len(signing) == 1:
+			return nil, nil, conflict("last-key", "The last key stays", "this is the only key that signs; rotate first")
+		}
+		fresh, err := old.Retire(wanted.Key)
+		if err != nil {
+			return nil, nil, err
+		}
+		act := rotated(r, by, wanted.Key, fresh.Verifiers()[0])
+		act.Reason = "the old key signs no more"
+		return fresh, act, nil
+	})
+}
+
+// changeSigningKeys keeps what change returns, signs with it and records it.
+func (a *API) changeSigningKeys(w http.ResponseWriter, r *http.Request, _ *auth.Key, change func(old *tree.Keys) (*tree.Keys, *event.Event, error)) error {
+	a.signing.Lock()
+	defer a.signing.Unlock()
+	fresh, act, err := change(a.Tree.Keys())
+	if err != nil {
+		return err
+	}
+	if err := fresh.Save(a.KeyDir); err != nil {
+		return err
+	}
+	if err := a.Tree.SetKeys(fresh); err != nil {
+		return err
+	}
+	if err := a.record1(r, act); err != nil {
+		return err
+	}
+	return respond(w, http.StatusOK, signingKeysOf(fresh))
+}
+
+// rotated returns the event of a change of the keys that sign.
+func rotated(r *http.Request, by *auth.Key, old, fresh string) *event.Event {
+	e := act(r, by, "audit:key:rotate", event.Subject{Type: "key", ID: fresh})
+	e.Metadata = map[string]any{"purpose": "signing", "old_key": old, "new_key": fresh}
+	return e
+}
+
+// act returns the event of what an administrator does here.
+func act(r *http.Request, by *auth.Key, tag string, about event.Subject) *event.Event {
+	e := &event.Event{
+		Tag:        tag,
+		Outcome:    event.Success,
+		Actor:      event.Party{Type: "admin", ID: by.ID, Name: by.Name},
+		Credential: event.Credential{Kind: "token", ID: by.ID, Name: by.Name},
+		Subjects:   []event.Subject{about},
+		Context:    event.Context{UserAgent: shorten(r.UserAgent()), Origin: "api"},
+	}
+	if host, _, err := net.SplitHostPort(r.RemoteAddr); err == nil {
+		if ip, err := netip.ParseAddr(host); err == nil {
+			e.Context.IP = ip.WithZone("").String()
+		}
+	}
+	return e
+}
+
+// shorten returns a text that an event can hold.
+func shorten(s string) string {
+	const most = 1024
+	if len(s) > most {
+		s = s[:most]
+	}
+	valid := make([]rune, 0, len(s))
+	for _, c := range s {
+		valid = append(valid, c)
+	}
+	return string(valid)
+}
+
+// record1 records what an administrator did, in the name of the log.
+func (a *API) record1(r *http.Request, e *event.Event) error {
+	_, err := a.Desk.Record(r.Context(), intake.OwnSource, e)
+	return err
+}
+
+// decode reads a small JSON body strictly.
+func decode(r *http.Request, v any) error {
+	if _, err := parameters(r); err != nil {
+		return err
+	}
+	if _, err := mediaType(r, jsonType[0]); err != nil {
+		return err
+	}
+	data, err := io.ReadAll(io.LimitReader(r.Body, maxAdminBytes+1))
+	if err != nil {
+		return badRequest("the body ends early")
+	}
+	if len(data) > maxAdminBytes {
+		return &event.LimitError{Index: -1, Limit: adminLimit}
+	}
+	return unmarshal(data, v)
+}
+
+// unmarshal reads one JSON object that has no members but those of v.
+func unmarshal(data []byte, v any) error {
+	d := json.NewDecoder(bytes.NewReader(data))
+	d.DisallowUnknownFields()
+	if err := d.Decode(v); err != nil {
+		return badRequest("the body is not the JSON expected here: %v", err)
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return badRequest("the body goes on after the JSON expected here")
+	}
+	return nil
+}

@@ -1,0 +1,210 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/custody-log/custody"
+)
+
+func searchCommand() *command {
+	return &command{
+		name:  "search",
+		usage: "[flags] QUERY ...",
+		short: "find events, newest first",
+		long: `Finds events, newest first, one a line. All words of the query must hold:
+
+  custody search project:demo-pkg              history of a package
+  custody search actor:alice outcome:denied    what alice was refused
+  custody search token:9f86d081                all that was done with a token
+  custody search ip:203.0.113.0/24 after:-7d   who came from a network this week
+  custody search 'tag:user:token:*' "deploy"   tags by beginning, and a word anywhere
+
+Also: org: source: tag: before: after: (a date, a time, or -7d -12h -30m).`,
+		run: func(ctx context.Context, env *Env, flags *flag.FlagSet, args []string) error {
+			limit := flags.Int("limit", 50, "at most this many `events`; 0 is all")
+			asJSON := flags.Bool("json", false, "print each event as a line of JSON")
+			rest, err := parse(flags, args, 0, -1)
+			if err != nil {
+				return err
+			}
+			c, err := client(env)
+			if err != nil {
+				return err
+			}
+			return search(ctx, env, c, strings.Join(quoteWords(rest), " "), *limit, *asJSON)
+		},
+	}
+}
+
+// quoteWords quotes arguments that hold spaces: the shell took the quotes off.
+func quoteWords(args []string) []string {
+	out := make([]string, len(args))
+	for i, a := range args {
+		out[i] = a
+		if strings.ContainsAny(a, " \t") && !strings.ContainsAny(a, `"`) && !strings.Contains(a, ":") {
+			out[i] = strconv.Quote(a)
+		}
+	}
+	return out
+}
+
+func search(ctx context.Context, env *Env, c *custody.Client, text string, limit int, asJSON bool) error {
+	q := custody.Query{Text: text}
+	printed := 0
+	for {
+		q.Limit = 1000
+		if limit > 0 {
+			q.Limit = min(q.Limit, limit-printed)
+		}
+		page, err := c.SearchPage(ctx, q)
+		if err != nil {
+			return err
+		}
+		for _, e := range page.Events {
+			if err := printEvent(env.Stdout, e, asJSON); err != nil {
+				return err
+			}
+			printed++
+		}
+		if page.Behind > 0 && page.Next == "" {
+			fmt.Fprintf(env.Stderr, "the search is %d events behind the log\n", page.Behind)
+		}
+		if page.Next == "" || limit > 0 && printed >= limit {
+			if page.Next != "" {
+				fmt.Fprintf(env.Stderr, "there may be more; -limit %d shows them\n", 10*limit)
+			}
+			break
+		}
+		q.Cursor = page.Next
+	}
+	if printed == 0 {
+		fmt.Fprintln(env.Stderr, "no events match")
+	}
+	return nil
+}
+
+// printEvent prints e on one line.
+func printEvent(w io.Writer, e *custody.Found, asJSON bool) error {
+	if asJSON {
+		_, err := fmt.Fprintf(w, "%s\n", e.Raw)
+		return err
+	}
+	from := ""
+	if e.Context.IP != "" {
+		from = "  from " + e.Context.IP
+	}
+	outcome := ""
+	if e.Outcome != custody.Success {
+		outcome = fmt.Sprintf("  [%s]", e.Outcome)
+	}
+	_, err := fmt.Fprintf(w, "%8d  %s  %-28s  %s%s%s\n", e.Seq, e.Time.UTC().Format("2006-01-02T15:04:05Z"), e.Tag,
+		printable(e.Text), printable(from), outcome)
+	return err
+}
+
+func showCommand() *command {
+	return &command{
+		name:  "show",
+		usage: "[-json] SEQ",
+		short: "show one event in full",
+		long: `Shows every field of the event at position SEQ.
+
+  custody show 42`,
+		run: func(ctx context.Context, env *Env, flags *flag.FlagSet, args []string) error {
+			asJSON := flags.Bool("json", false, "print it as the HTTP API gives it")
+			rest, err := parse(flags, args, 1, 1)
+			if err != nil {
+				return err
+			}
+			seq, err := position(rest[0])
+			if err != nil {
+				return err
+			}
+			c, err := client(env)
+			if err != nil {
+				return err
+			}
+			e, err := c.Event(ctx, seq)
+			if err != nil {
+				return err
+			}
+			if *asJSON {
+				fmt.Fprintf(env.Stdout, "%s\n", e.Raw)
+				return nil
+			}
+			return showEvent(env.Stdout, e)
+		},
+	}
+}
+
+// position reads the position of an event.
+func position(s string) (int64, error) {
+	seq, err := strconv.ParseInt(s, 10, 64)
+	if err != nil || seq < 0 {
+		return 0, fmt.Errorf("position %q is not a whole number from 0", s)
+	}
+	return seq, nil
+}
+
+// showEvent prints all of e, a value a line.
+func showEvent(w io.Writer, e *custody.Found) error {
+	fmt.Fprintf(w, "%s\n\n", printable(e.Text))
+	dec := json.NewDecoder(strings.NewReader(string(e.Raw)))
+	dec.UseNumber()
+	var v any
+	if err := dec.Decode(&v); err != nil {
+		return err
+	}
+	printTree(w, "", v)
+	return nil
+}
+
+// tailCommand follows the log.
+func tailCommand() *command {
+	return &command{
+		name:  "tail",
+		usage: "[flags] [QUERY ...]",
+		short: "show events as they are recorded",
+		long: `Shows matching events as they are recorded, until interrupted. A lost connection is
+made again, and nothing is left out.
+
+  custody tail                                everything from now on
+  custody tail -from 0 'tag:project:release:*'   all releases since the beginning, and on`,
+		run: func(ctx context.Context, env *Env, flags *flag.FlagSet, args []string) error {
+			from := flags.Int64("from", custody.Now, "start at this `position`; -1 is now")
+			count := flags.Int("n", 0, "stop after this many `events`; 0 is never")
+			asJSON := flags.Bool("json", false, "print each event as a line of JSON")
+			rest, err := parse(flags, args, 0, -1)
+			if err != nil {
+				return err
+			}
+			c, err := client(env)
+			if err != nil {
+				return err
+			}
+			n := 0
+			for e, err := range c.Tail(ctx, strings.Join(quoteWords(rest), " "), *from) {
+				if err != nil {
+					return err
+				}
+				if err := printEvent(env.Stdout, e, *asJSON); err != nil {
+					return err
+				}
+				if n++; n == *count {
+					break
+				}
+			}
+			return nil
+		},
+	}
+}
+
+// since returns how long ago t was, as people say it.
+func since(t time.Time) string { return time.Since(t).Round(time.Second).String() }

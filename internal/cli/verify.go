@@ -1,0 +1,273 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/custody-log/custody"
+	"github.com/custody-log/custody/internal/disk"
+	"github.com/custody-log/custody/internal/journal"
+	"github.com/custody-log/custody/internal/tree"
+	"github.com/custody-log/custody/proof"
+)
+
+func receiptCommand() *command {
+	return &command{
+		name:  "receipt",
+		usage: "[flags] SEQ",
+		short: "fetch the evidence for an event",
+		long: `Prints the receipt of the event at position SEQ: a file that proves, for ever and without
+the log, that the log has this event. With the log's public key it is checked first.
+
+  custody receipt 42 > receipt.txt
+  custody receipt -key log.key 42 > receipt.txt`,
+		run: func(ctx context.Context, env *Env, flags *flag.FlagSet, args []string) error {
+			key := flags.String("key", "", "the log's public `key`, or a file that holds it or a C2SP policy; default CUSTODY_LOG_KEY")
+			asJSON := flags.Bool("json", false, "print what it proves instead; needs the public key")
+			rest, err := parse(flags, args, 1, 1)
+			if err != nil {
+				return err
+			}
+			seq, err := position(rest[0])
+			if err != nil {
+				return err
+			}
+			return fetchReceipt(ctx, env, seq, *key, *asJSON)
+		},
+	}
+}
+
+func fetchReceipt(ctx context.Context, env *Env, seq int64, key string, asJSON bool) error {
+	if key == "" && env.Getenv("CUSTODY_LOG_KEY") == "" && !asJSON {
+		c, err := client(env)
+		if err != nil {
+			return err
+		}
+		text, err := c.Call(ctx, "GET", fmt.Sprintf("/v1/events/%d/receipt?wait=20s", seq), nil)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintln(env.Stderr, "not checked: the log's public key is not known here; custody verify does it")
+		_, err = env.Stdout.Write(text)
+		return err
+	}
+	p, err := policy(env, key)
+	if err != nil {
+		return err
+	}
+	c, err := client(env, custody.WithPolicy(p))
+	if err != nil {
+		return err
+	}
+	r, err := c.Receipt(ctx, seq)
+	if err != nil {
+		return err
+	}
+	if asJSON {
+		return printVerified(env.Stdout, r.Verified)
+	}
+	_, err = env.Stdout.Write(r.Text)
+	return err
+}
+
+func verifyCommand() *command {
+	return &command{
+		name:  "verify",
+		usage: "[flags] RECEIPT | DIRECTORY | URL",
+		short: "check a receipt, or a whole log",
+		long: `Checks evidence with the log's public key, or with a C2SP policy file that also names
+witnesses, and nothing else. What does not hold is said, with its place, and the exit status is 3.
+
+  custody verify -key log.key receipt.txt       a receipt; "-" or nothing is standard input
+  custody verify -key log.key /backup/custody   every byte of a log's directory, while no log runs on it
+  custody verify -key log.key https://audit.example.com   a log's public tiles`,
+		run: func(ctx context.Context, env *Env, flags *flag.FlagSet, args []string) error {
+			key := flags.String("key", "", "the log's public `key`, or a file that holds it or a C2SP policy; default CUSTODY_LOG_KEY")
+			asJSON := flags.Bool("json", false, "print what was proved as JSON")
+			rest, err := parse(flags, args, 0, 1)
+			if err != nil {
+				return err
+			}
+			p, err := policy(env, *key)
+			if err != nil {
+				return err
+			}
+			what := "-"
+			if len(rest) == 1 {
+				what = rest[0]
+			}
+			v := &verification{env: env, policy: p, asJSON: *asJSON}
+			info, statErr := os.Stat(what)
+			switch {
+			case strings.HasPrefix(what, "http://") || strings.HasPrefix(what, "https://"):
+				return v.log(ctx, what)
+			case what != "-" && statErr == nil && info.IsDir():
+				return v.directory(ctx, what)
+			}
+			return v.receipt(what)
+		},
+	}
+}
+
+// A verification is one run of verify.
+type verification struct {
+	env    *Env
+	policy *proof.Policy
+	asJSON bool
+}
+
+// receipt checks a receipt in a file.
+func (v *verification) receipt(name string) error {
+	in := v.env.Stdin
+	if name != "-" {
+		f, err := os.Open(name)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		in = f
+	}
+	text, err := io.ReadAll(io.LimitReader(in, proof.MaxProofBytes+1))
+	if err != nil {
+		return err
+	}
+	r, err := proof.ParseReceipt(text)
+	if err != nil {
+		return &falseError{err}
+	}
+	verified, err := r.Verify(v.policy)
+	if err != nil {
+		return &falseError{err}
+	}
+	if v.asJSON {
+		return printVerified(v.env.Stdout, verified)
+	}
+	c := verified.Checkpoint
+	fmt.Fprintf(v.env.Stdout, "yes: this is event %d of %s, in a tree of %d events\n", verified.Seq, printable(c.Origin), c.N)
+	for _, w := range c.Cosignatures {
+		fmt.Fprintf(v.env.Stdout, "cosigned by %s at %s\n", printable(w.Witness), w.Time.UTC().Format("2006-01-02T15:04:05Z"))
+	}
+	for _, f := range verified.Fields {
+		fmt.Fprintf(v.env.Stdout, "%-26s %s\n", printable(f.Name), printable(f.Text()))
+	}
+	if verified.Hidden > 0 {
+		fmt.Fprintf(v.env.Stdout, "and %d fields that this receipt does not show\n", verified.Hidden)
+	}
+	return nil
+}
+
+// printVerified prints what a receipt proves as one line of JSON.
+func printVerified(w io.Writer, v *proof.Verified) error {
+	return json.NewEncoder(w).Encode(map[string]any{
+		"seq": v.Seq, "origin": v.Checkpoint.Origin, "size": v.Checkpoint.N, "hidden": v.Hidden,
+		"signers": v.Checkpoint.Signers, "witnessed": v.Checkpoint.Witnessed, "event": v.Fields.Event(),
+	})
+}
+
+// directory checks a log's data directory.
+func (v *verification) directory(ctx context.Context, path string) error {
+	if !exists(path+"/journal") || !exists(path+"/tree") {
+		return withHint(fmt.Errorf("%s is not a log's data directory: it has no journal/ and tree/", path), "custody serve -data names it")
+	}
+	data, err := disk.Dir(path)
+	if err != nil {
+		return err
+	}
+	lock, err := disk.Lock(data)
+	if errors.Is(err, disk.ErrLocked) {
+		return withHint(err, "a log is running on it: stop it, or check it by its address, or check a copy")
+	}
+	if err == nil { // else the directory cannot be written to, and nobody runs a log on it
+		defer lock.Close()
+	}
+	records, err := v.journal(ctx, data)
+	if err != nil {
+		return asFalse(err)
+	}
+	trees, err := data.Sub("tree")
+	if err != nil {
+		return err
+	}
+	all := int64(records.Size())
+	var progress func(int64)
+	if isTerminal(v.env.Stderr) {
+		b := newBar(v.env.Stderr, "checking")
+		progress = func(done int64) { b.show(done, all) }
+	}
+	signed, err := tree.Audit(ctx, trees, records, v.policy, progress)
+	if err != nil {
+		return asFalse(err)
+	}
+	return v.yes(signed, all)
+}
+
+// journal reads every byte of the journal in data.
+func (v *verification) journal(ctx context.Context, data disk.FS) (*journal.Journal, error) {
+	dir, err := data.Sub("journal")
+	if err != nil {
+		return nil, err
+	}
+	if _, err := journal.Check(ctx, dir); err != nil {
+		return nil, err
+	}
+	files, err := journal.ReadFiles(dir)
+	if err != nil {
+		return nil, err
+	}
+	return journal.New(files), nil
+}
+
+// asFalse makes a verdict of an error that is one.
+func asFalse(err error) error {
+	if _, ok := errors.AsType[*journal.CorruptError](err); ok {
+		return &falseError{err}
+	}
+	if _, ok := errors.AsType[*tree.FalseError](err); ok {
+		return &falseError{err}
+	}
+	return err
+}
+
+// yes says that a whole log of n records holds.
+func (v *verification) yes(c *proof.Checkpoint, n int64) error {
+	if v.asJSON {
+		return json.NewEncoder(v.env.Stdout).Encode(map[string]any{
+			"origin": c.Origin, "size": c.N, "records": n, "root": c.Hash, "signers": c.Signers, "witnessed": c.Witnessed,
+		})
+	}
+	fmt.Fprintf(v.env.Stdout, "yes: all %d events of %s are as they were recorded; %d are signed over, root %v\n", n, printable(c.Origin), c.N, c.Hash)
+	return nil
+}
+
+// log checks the public tiles of a log.
+func (v *verification) log(ctx context.Context, address string) error {
+	f := newFetcher(strings.TrimRight(address, "/"))
+	msg, err := f.get(ctx, "/checkpoint", proof.MaxCheckpointBytes)
+	if err != nil {
+		return err
+	}
+	signed, err := proof.OpenCheckpoint(bytes.Clone(msg), v.policy)
+	if err != nil {
+		return &falseError{err}
+	}
+	var progress func(done int64)
+	if isTerminal(v.env.Stderr) {
+		b := newBar(v.env.Stderr, "checking")
+		progress = func(done int64) { b.show(done, signed.N) }
+	}
+	root, err := f.root(ctx, signed.N, progress)
+	if err != nil {
+		return err
+	}
+	if root != signed.Hash {
+		return &falseError{fmt.Errorf("the entries hash to %v, and the log signed %v", root, signed.Hash)}
+	}
+	return v.yes(signed, signed.N)
+}

@@ -1,0 +1,283 @@
+// Package server puts the parts together and runs them. It is the only place
+// that knows all of them.
+//
+// # The data directory
+//
+//	lock         held by the one process that may write here
+//	keys.json    API keys, hashed                     see internal/auth
+//	signing/     the keys that sign checkpoints       see internal/tree
+//	journal/     the records                          see docs/format/journal.md
+//	tree/        hashes and the last checkpoint       see docs/format/tree.md
+//	witness/     what each witness has cosigned       see internal/witness
+//	proxy-NAME/  the proxy's key and what it learned  see internal/proxy
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/custody-log/custody/catalogue"
+	"github.com/custody-log/custody/internal/api"
+	"github.com/custody-log/custody/internal/auth"
+	"github.com/custody-log/custody/internal/config"
+	"github.com/custody-log/custody/internal/disk"
+	"github.com/custody-log/custody/internal/intake"
+	"github.com/custody-log/custody/internal/journal"
+	"github.com/custody-log/custody/internal/search"
+	"github.com/custody-log/custody/internal/tree"
+	"github.com/custody-log/custody/internal/view"
+	"github.com/custody-log/custody/proof"
+)
+
+// A Config is everything an operator can choose.
+type Config struct {
+	Data      disk.FS              // the data directory; taken with its lock
+	Listen    net.Listener         // where to serve HTTP; closed when Run returns
+	Origin    string               // name of a new log; one that is there keeps its own
+	Version   string               // of the program
+	File      *config.Config       // the configuration file
+	Catalogue *catalogue.Catalogue // with the operator's own types
+	Policy    *proof.Policy        // which witnesses to ask; nil: none
+	Log       *slog.Logger
+
+	// Progress, if not nil, is told how many of how many records the start has
+	// checked.
+	Progress func(done, all journal.Seq)
+
+	// Ready, if not nil, is called once the log answers requests.
+	Ready func(Hello)
+}
+
+// A Hello is what an operator wants to know when the log starts.
+type Hello struct {
+	Addr    string      // the address it serves on
+	Origin  string      // the log's name
+	LogKey  string      // the log's public key
+	APIKey  string      // an administrator's key, made now because there was none; shown once
+	Records journal.Seq // there at start
+	Proxies []string    // name and address of each
+}
+
+// A Server is a log that is open.
+type Server struct {
+	cfg      Config
+	metrics  *prometheus.Registry
+	keyDir   disk.FS
+	keys     *auth.Keys
+	firstKey *newKey // made by this start, or nil
+	signing  *tree.Keys
+	files    *journal.Files
+	journal  *journal.Journal
+	desk     *intake.Desk
+	tree     *tree.Tree
+	search   *search.Index
+	witness  *cosigning // nil without a policy
+	proxies  []*gateway
+	lock     io.Closer
+
+	stopping chan struct{} // closed when the doors are about to close
+	failed   atomic.Pointer[string]
+}
+
+// Open opens the log in cfg.Data, creating it if there is none, and checks all
+// its records against the last signed checkpoint. It refuses a log whose
+// records were changed, shortened or reordered, and says which one.
+func Open(ctx context.Context, cfg Config) (s *Server, err error) {
+	s = &Server{cfg: cfg, metrics: prometheus.NewRegistry(), stopping: make(chan struct{})}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.close())
+		}
+	}()
+	if s.lock, err = disk.Lock(cfg.Data); err != nil {
+		return nil, err
+	}
+	s.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	if err := s.openKeys(); err != nil {
+		return nil, err
+	}
+	if err := s.openJournal(); err != nil {
+		return nil, err
+	}
+	if err := s.openTree(ctx); err != nil {
+		return nil, err
+	}
+	if err := s.openDesk(ctx); err != nil {
+		return nil, err
+	}
+	s.search = search.New(s.journal)
+	if err := s.openWitness(); err != nil {
+		return nil, err
+	}
+	if err := s.openGateways(); err != nil {
+		return nil, err
+	}
+	s.metrics.MustRegister(newLagCollector(s))
+	return s, nil
+}
+
+func (s *Server) openJournal() error {
+	dir, err := s.cfg.Data.Sub("journal")
+	if err != nil {
+		return fmt.Errorf("server: %w", err)
+	}
+	if s.files, err = journal.OpenFiles(dir); err != nil {
+		return err
+	}
+	s.journal = journal.New(s.files)
+	return nil
+}
+
+func (s *Server) openTree(ctx context.Context) error {
+	dir, err := s.cfg.Data.Sub("tree")
+	if err != nil {
+		return fmt.Errorf("server: %w", err)
+	}
+	s.tree, err = tree.Open(ctx, tree.Config{
+		Dir:       dir,
+		Head:      tree.FileHead(dir),
+		Keys:      s.signing,
+		Records:   s.journal,
+		EntryOf:   tree.StoredEntry,
+		Log:       s.cfg.Log,
+		Witnessed: s.cfg.Policy != nil,
+	})
+	return err
+}
+
+// openDesk reads all records once more, for the desk, which also computes
+// every commitment anew: the tree has compared what the records carry.
+func (s *Server) openDesk(ctx context.Context) (err error) {
+	sources := make([]intake.Source, 0, len(s.cfg.File.Sources))
+	for _, source := range s.cfg.File.Sources {
+		sources = append(sources, intake.Source{Name: source.Name, SilentAfter: time.Duration(source.SilentAfter)})
+	}
+	var progress func(journal.Seq)
+	if all := s.journal.Size(); s.cfg.Progress != nil {
+		progress = func(done journal.Seq) { s.cfg.Progress(done, all) }
+	}
+	s.desk, err = intake.Open(ctx, intake.Config{
+		Log: s.cfg.Log, Journal: s.journal, Catalogue: s.cfg.Catalogue, Sources: sources,
+	}, progress)
+	return err
+}
+
+// views returns all views.
+func (s *Server) views() []view.View { return []view.View{s.tree, s.search} }
+
+// Run serves the log until ctx ends or a part of it fails, and closes it.
+//
+// It stops in the order events flow: first the doors, then the journal and the
+// views. So nobody is told "durable" by a server that is going away.
+func (s *Server) Run(ctx context.Context) (err error) {
+	defer func() { err = errors.Join(err, s.close()) }()
+	log := s.cfg.Log
+	inside, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	g, inside := errgroup.WithContext(inside)
+	g.Go(func() error { return s.note(s.journal.Run(inside)) })
+	for _, v := range s.views() {
+		g.Go(func() error { return s.note(view.Follow(inside, log, s.journal, v)) })
+	}
+	g.Go(func() error { return s.note(s.tree.Run(inside)) })
+	g.Go(func() error { return s.note(s.desk.Run(inside)) })
+	if s.witness != nil {
+		g.Go(func() error { return s.witness.Run(inside) })
+	}
+	for _, p := range s.proxies {
+		g.Go(func() error { return p.proxy.Run(inside) })
+	}
+
+	hello := s.hello()
+	err = s.greet(inside, hello.Records)
+	if err == nil {
+		if s.cfg.Ready != nil {
+			s.cfg.Ready(hello)
+		}
+		log.InfoContext(ctx, "serving", "addr", hello.Addr, "origin", hello.Origin, "records", int64(hello.Records))
+		err = s.serve(ctx, inside)
+	}
+	stop()
+	return errors.Join(err, g.Wait())
+}
+
+// note remembers why the log stopped taking events, for who asks.
+func (s *Server) note(err error) error {
+	if err != nil {
+		why := "a part of the log failed; see its own messages"
+		s.failed.CompareAndSwap(nil, &why)
+	}
+	return err
+}
+
+// trouble returns what keeps the log from taking events.
+func (s *Server) trouble() []string {
+	if why := s.failed.Load(); why != nil {
+		return []string{*why}
+	}
+	return nil
+}
+
+func (s *Server) hello() Hello {
+	h := Hello{
+		Addr:    s.cfg.Listen.Addr().String(),
+		Origin:  s.signing.Origin(),
+		LogKey:  s.signing.Verifiers()[0],
+		Records: s.journal.Size(),
+	}
+	if s.firstKey != nil {
+		h.APIKey = s.firstKey.text
+	}
+	for _, p := range s.proxies {
+		h.Proxies = append(h.Proxies, p.name+" "+p.listen.Addr().String())
+	}
+	return h
+}
+
+// close releases what Open took.
+func (s *Server) close() error {
+	var errs []error
+	for _, p := range s.proxies {
+		errs = append(errs, ignoreClosed(p.listen.Close()))
+	}
+	if s.tree != nil {
+		errs = append(errs, s.tree.Close())
+	}
+	if s.files != nil {
+		errs = append(errs, s.files.Close())
+	}
+	if s.lock != nil {
+		errs = append(errs, s.lock.Close())
+	}
+	return errors.Join(errs...)
+}
+
+func ignoreClosed(err error) error {
+	if errors.Is(err, net.ErrClosed) {
+		return nil
+	}
+	return err
+}
+
+// api returns the API over all parts.
+func (s *Server) api() *api.API {
+	a := &api.API{
+		Log: s.cfg.Log, Version: s.cfg.Version, Journal: s.journal, Desk: s.desk, Search: s.search, Tree: s.tree,
+		Keys: s.keys, KeyDir: s.keyDir, Catalogue: s.cfg.Catalogue, Views: s.views(), Registry: s.metrics,
+		Trouble: s.trouble, Stopping: s.stopping,
+	}
+	if s.witness != nil {
+		a.Witnessed, a.Witnesses = s.witness.witnessed, s.witness.states
+	}
+	return a
+}

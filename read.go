@@ -1,0 +1,256 @@
+package custody
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"iter"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+
+	"github.com/custody-log/custody/proof"
+)
+
+// maxPageBytes bounds one page of a search: 1,000 events, each with what the
+// log adds.
+const maxPageBytes = 128 << 20 // 128 MiB
+
+// A Found is an event as the log shows it to this reader, who may not be shown
+// every field.
+type Found struct {
+	Event
+
+	Seq        int64
+	Text       string // the event as a sentence
+	Class      string
+	Severity   string
+	Commitment Commitment
+
+	Raw json.RawMessage // all of it, exactly as the log answered
+}
+
+// UnmarshalJSON implements [json.Unmarshaler]. Whole numbers in metadata and
+// changes become int64, others [json.Number].
+func (f *Found) UnmarshalJSON(data []byte) error {
+	var rest struct {
+		Seq        *int64 `json:"seq"`
+		Text       string `json:"text"`
+		Class      string `json:"class"`
+		Severity   string `json:"severity"`
+		Commitment string `json:"commitment"`
+	}
+	if err := json.Unmarshal(data, &rest); err != nil {
+		return err
+	}
+	raw, err := base64.StdEncoding.DecodeString(rest.Commitment)
+	if err != nil || rest.Seq == nil || len(raw) != 0 && len(raw) != len(f.Commitment) {
+		return errors.New("it is not an event of a log")
+	}
+	*f = Found{Seq: *rest.Seq, Text: rest.Text, Class: rest.Class, Severity: rest.Severity, Raw: bytes.Clone(data)}
+	copy(f.Commitment[:], raw)
+	d := json.NewDecoder(bytes.NewReader(data))
+	d.UseNumber()
+	if err := d.Decode(&f.Event); err != nil {
+		return err
+	}
+	for name, v := range f.Metadata {
+		f.Metadata[name] = whole(v)
+	}
+	for i := range f.Changes {
+		f.Changes[i].Old, f.Changes[i].New = whole(f.Changes[i].Old), whole(f.Changes[i].New)
+	}
+	return nil
+}
+
+// whole returns v as an int64 if it is a number that is one.
+func whole(v any) any {
+	if n, ok := v.(json.Number); ok {
+		if i, err := n.Int64(); err == nil {
+			return i
+		}
+	}
+	return v
+}
+
+// Event returns the event at seq.
+func (c *Client) Event(ctx context.Context, seq int64) (*Found, error) {
+	f := new(Found)
+	r := &request{method: http.MethodGet, path: fmt.Sprintf("/v1/events/%d", seq)}
+	err := c.ask(ctx, r, f)
+	if err == nil && f.Seq != seq {
+		err = fmt.Errorf("the log answered with event %d", f.Seq)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("custody: event %d: %w", seq, err)
+	}
+	return f, nil
+}
+
+// A Query says which events to find. The zero Query is all of them.
+type Query struct {
+	Text   string    // words that must all hold, for example "project:demo-pkg outcome:denied"
+	After  time.Time // only events that happened at this time or later
+	Before time.Time // only events that happened earlier
+	Limit  int       // events of one page; 0 leaves it to the log
+	Cursor string    // where a page before this one ended; "" is the newest event
+}
+
+// A Page is one part of the answer to a Query, newest first.
+type Page struct {
+	Events   []*Found `json:"events"`
+	Next     string   `json:"next"`     // the Cursor of the next page; "" after the last
+	Behind   int64    `json:"behind"`   // records that the log has and could not search yet
+	Complete bool     `json:"complete"` // whether the search looked at everything it should have
+
+	Raw json.RawMessage `json:"-"` // all of it, exactly as the log answered
+}
+
+// SearchPage returns one page of the events that match q, newest first.
+func (c *Client) SearchPage(ctx context.Context, q Query) (*Page, error) {
+	v := make(url.Values)
+	set := func(name, value string) {
+		if value != "" {
+			v.Set(name, value)
+		}
+	}
+	set("q", q.Text)
+	set("cursor", q.Cursor)
+	if !q.After.IsZero() {
+		set("after", q.After.UTC().Format(time.RFC3339Nano))
+	}
+	if !q.Before.IsZero() {
+		set("before", q.Before.UTC().Format(time.RFC3339Nano))
+	}
+	if q.Limit > 0 {
+		set("limit", strconv.Itoa(q.Limit))
+	}
+	var raw json.RawMessage
+	r := &request{method: http.MethodGet, path: eventsPath + "?" + v.Encode(), limit: maxPageBytes}
+	page := new(Page)
+	err := c.ask(ctx, r, &raw)
+	if err == nil {
+		err = decode(raw, page)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("custody: search: %w", err)
+	}
+	page.Raw = raw
+	return page, nil
+}
+
+// Search yields the events that match q, newest first, page by page, and ends
+// after the last or with an error.
+func (c *Client) Search(ctx context.Context, q Query) iter.Seq2[*Found, error] {
+	return func(yield func(*Found, error) bool) {
+		for {
+			page, err := c.SearchPage(ctx, q)
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			for _, f := range page.Events {
+				if !yield(f, nil) {
+					return
+				}
+			}
+			if page.Next == "" {
+				return
+			}
+			if page.Next == q.Cursor {
+				yield(nil, fmt.Errorf("custody: search: %w: the next page is the same page", errNotALog))
+				return
+			}
+			q.Cursor = page.Next
+		}
+	}
+}
+
+// Checkpoint returns the newest checkpoint of the log and the signed note it
+// is in. It was checked with the client's policy and compared with the newest
+// one the client saw: a log that forgot or changed records since is a
+// [*ForkError].
+func (c *Client) Checkpoint(ctx context.Context) (*proof.Checkpoint, []byte, error) {
+	fail := func(err error) (*proof.Checkpoint, []byte, error) {
+		return nil, nil, fmt.Errorf("custody: checkpoint: %w", err)
+	}
+	if c.policy == nil {
+		return fail(ErrNoKey)
+	}
+	var answer struct {
+		Note string `json:"note"`
+	}
+	r := &request{method: http.MethodGet, path: "/v1/checkpoint"}
+	if err := c.ask(ctx, r, &answer); err != nil {
+		return fail(err)
+	}
+	// The newest one need not be cosigned yet: what is asked here is whether
+	// the log agrees with itself.
+	seen, err := c.policy.Check([]byte(answer.Note))
+	if err != nil {
+		return fail(err)
+	}
+	if err := c.remember(ctx, seen, []byte(answer.Note)); err != nil {
+		return fail(err)
+	}
+	return seen, []byte(answer.Note), nil
+}
+
+// Info is what the log says about itself. Nothing of it was checked; a key
+// from here is the right one only if somebody who can be trusted confirms it.
+type Info struct {
+	LogKeys
+
+	Origin         string        `json:"origin"`
+	Size           int64         `json:"size"`            // records
+	CheckpointSize int64         `json:"checkpoint_size"` // records that a signed checkpoint covers
+	Views          []ViewInfo    `json:"views"`
+	Sources        []SourceInfo  `json:"sources"`
+	Witnesses      []WitnessInfo `json:"witnesses"`
+	Version        string        `json:"version"` // of the log's program
+
+	Raw json.RawMessage `json:"-"` // all of it, exactly as the log answered
+}
+
+// A ViewInfo says how far something computed from the records has come.
+type ViewInfo struct {
+	Name   string `json:"name"`
+	Cursor int64  `json:"cursor"` // records it has taken in
+	Lag    int64  `json:"lag"`    // records it has not
+}
+
+// A SourceInfo is a program that submits events.
+type SourceInfo struct {
+	Name     string    `json:"name"`
+	LastSeen time.Time `json:"last_seen"`
+	LastSeq  int64     `json:"last_seq"` // the highest number of its own count
+	Missing  int64     `json:"missing"`  // numbers of its count that have not arrived
+	Silent   bool      `json:"silent"`
+}
+
+// A WitnessInfo is how a witness does.
+type WitnessInfo struct {
+	Name  string    `json:"name"`
+	Size  int64     `json:"size"`  // of the latest checkpoint it cosigned
+	Time  time.Time `json:"time"`  // when it did
+	Error string    `json:"error"` // why it did not since
+}
+
+// Info returns what the log says about itself.
+func (c *Client) Info(ctx context.Context) (*Info, error) {
+	var raw json.RawMessage
+	info := new(Info)
+	err := c.ask(ctx, &request{method: http.MethodGet, path: "/v1/log"}, &raw)
+	if err == nil {
+		err = decode(raw, info)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("custody: log info: %w", err)
+	}
+	info.Raw = raw
+	return info, nil
+}
