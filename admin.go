@@ -88,8 +88,8 @@ func (c *Client) Call(ctx context.Context, method, path string, body []byte) ([]
 
 // LogKeys are the public keys of a log.
 type LogKeys struct {
-	Keys    []string `json:"keys"`    // that sign checkpoints, the newest first
-	Retired []string `json:"retired"` // that signed once
+	Keys    []string `json:"keys"`              // that sign checkpoints, the newest first
+	Retired []string `json:"retired,omitempty"` // that signed once
 }
 
 // RotateLogKey makes the log sign with a new key beside those it has. The

@@ -66,7 +66,7 @@ func (b *Buffer) deliver(ctx context.Context, frames []outgoing) error {
 		err := b.send(ctx, frames[:n])
 		b.note(err)
 		if ctx.Err() != nil && err != nil {
-			return nil // what was sent is sent again under the same IDs
+			return nil //nolint:nilerr // being told to stop is no error; what was sent is sent again under the same IDs
 		}
 		e := problem(err)
 		switch {

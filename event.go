@@ -10,16 +10,26 @@ import (
 	"github.com/custody-log/custody/event"
 )
 
-// The parts of an event, so that recording one takes one import.
+// An event and its parts under names of this package, so that recording one
+// takes one import.
 type (
-	Event      = event.Event
-	Party      = event.Party
-	Subject    = event.Subject
+	// An Event is one thing somebody did; see [event.Event].
+	Event = event.Event
+	// A Party is somebody, or something, that acts.
+	Party = event.Party
+	// A Subject is something the event is about.
+	Subject = event.Subject
+	// A Credential is what the actor showed to be let in, never the secret.
 	Credential = event.Credential
-	Context    = event.Context
-	Change     = event.Change
-	OIDC       = event.OIDC
-	Outcome    = event.Outcome
+	// A Context says how the act reached the registry.
+	Context = event.Context
+	// A Change is one value that became another.
+	Change = event.Change
+	// An OIDC says which workload a trusted publisher was.
+	OIDC = event.OIDC
+	// An Outcome says how what the event is about ended.
+	Outcome = event.Outcome
+	// A Commitment commits to all fields of one event.
 	Commitment = event.Commitment
 )
 

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -52,9 +53,13 @@ type fakeLog struct {
 
 func newFakeLog(t testing.TB) *fakeLog {
 	t.Helper()
+	return makeFakeLog()
+}
+
+func makeFakeLog() *fakeLog {
 	skey, vkey, err := note.GenerateKey(rand.Reader, "log.example.com")
 	if err != nil {
-		t.Fatal(err)
+		panic(err)
 	}
 	return &fakeLog{skey: skey, vkey: vkey, byID: make(map[string]int), size: -1}
 }
@@ -107,9 +112,7 @@ func (l *fakeLog) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if l.after != nil {
 		l.after(r, answer)
 	}
-	for k, v := range answer.Header() {
-		w.Header()[k] = v
-	}
+	maps.Copy(w.Header(), answer.Header())
 	w.WriteHeader(answer.Code)
 	w.Write(answer.Body.Bytes())
 }
@@ -147,9 +150,7 @@ func writeJSON(w http.ResponseWriter, status int, v any) {
 
 func writeProblem(w http.ResponseWriter, status int, slug string, more map[string]any) {
 	p := map[string]any{"type": "/problems/" + slug, "title": slug, "status": status}
-	for k, v := range more {
-		p[k] = v
-	}
+	maps.Copy(p, more)
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(status)
 	json.NewEncoder(w).Encode(p)

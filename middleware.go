@@ -87,17 +87,19 @@ func (m *middleware) serve(w http.ResponseWriter, r *http.Request, next http.Han
 		}
 	}
 	answer := &statusWriter{ResponseWriter: w}
-	returned := false
-	defer func() { // also when the handler panics
-		if e.Outcome == "" {
-			e.Outcome = outcomeOf(answer.status, returned)
-		}
-		if err := m.record(r.Context(), *e); err != nil {
-			m.lost(e, err)
-		}
-	}()
+	defer m.finish(r.Context(), e, answer) // also when the handler panics
 	next.ServeHTTP(answer, r.WithContext(context.WithValue(r.Context(), eventKey{}, e)))
-	returned = true
+	answer.returned = true
+}
+
+// finish records how the request of e ended.
+func (m *middleware) finish(ctx context.Context, e *Event, answer *statusWriter) {
+	if e.Outcome == "" {
+		e.Outcome = outcomeOf(answer.status, answer.returned)
+	}
+	if err := m.record(ctx, *e); err != nil {
+		m.lost(e, err)
+	}
 }
 
 func (m *middleware) record(ctx context.Context, e Event) error {
@@ -123,7 +125,8 @@ func outcomeOf(status int, returned bool) Outcome {
 type statusWriter struct {
 	http.ResponseWriter
 
-	status int // the first that was final; 0 before
+	status   int  // the first that was final; 0 before
+	returned bool // the handler did not panic
 }
 
 // WriteHeader implements [http.ResponseWriter].

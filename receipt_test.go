@@ -86,7 +86,7 @@ func TestForgedReceipts(t *testing.T) {
 		{"of another event", func(l *fakeLog, a *httptest.ResponseRecorder) {
 			replaceBody(a, l.proves(0, everything))
 		}, "the receipt of event 0"},
-		{"one value changed", func(l *fakeLog, a *httptest.ResponseRecorder) {
+		{"one value changed", func(_ *fakeLog, a *httptest.ResponseRecorder) {
 			replaceBody(a, changeExtra(a.Body.Bytes(), "alice", "mallo"))
 		}, "entry is not record 1"},
 		{"one hash changed", func(_ *fakeLog, a *httptest.ResponseRecorder) {

@@ -132,7 +132,7 @@ func (d Draft) checked(name string, value any) any {
 	}
 	kind := d.fields[i].Kind
 	if !kind.holds(value) {
-		return wrongValue{name, fmt.Sprintf("must be %s, and is a %T", kindNames[kind], value)}
+		return wrongValue{name, fmt.Sprintf("must be %s, not of type %T", kindNames[kind], value)}
 	}
 	return value
 }

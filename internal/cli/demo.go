@@ -41,10 +41,15 @@ func demo(ctx context.Context, env *Env, s *serving) error {
 	defer stop()
 	filled := make(chan error, 1)
 	started := false
+	addrFile := s.addrFile
+	s.addrFile = "" // written once there is something to look at
 	err := s.serve(ctx, env, func(h server.Hello) {
 		started = true
 		go func() {
 			err := fill(ctx, env, s, h)
+			if err == nil && addrFile != "" {
+				err = writeFile(addrFile, []byte("http://"+h.Addr))
+			}
 			if err != nil {
 				stop()
 			}

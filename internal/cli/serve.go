@@ -27,13 +27,14 @@ const defaultListen = "127.0.0.1:8440"
 
 // A serving is what the flags of serve say.
 type serving struct {
-	data, listen, addrFile, origin, config string
+	data, listen, addrFile, keyFile, origin, config string
 }
 
 func (s *serving) flags(flags *flag.FlagSet, data string) {
 	flags.StringVar(&s.data, "data", data, "`directory` that holds the log; made if it is not there")
 	flags.StringVar(&s.listen, "listen", defaultListen, "`address` to serve on; port 0 takes a free one")
 	flags.StringVar(&s.addrFile, "addr-file", "", "write the address served on to this `file`")
+	flags.StringVar(&s.keyFile, "api-key-file", "", "write the API key that the first start makes to this `file` instead of showing it")
 	flags.StringVar(&s.origin, "origin", "", "`name` of a new log, such as audit.example.com/log; it stands in every receipt and cannot be changed")
 	flags.StringVar(&s.config, "config", "", "configuration `file` (YAML); see docs/configuration.md")
 }
@@ -66,6 +67,13 @@ func (s *serving) serve(ctx context.Context, env *Env, ready func(server.Hello))
 		return err
 	}
 	cfg.Ready = func(h server.Hello) {
+		if s.keyFile != "" && h.APIKey != "" {
+			if err := writeFile(s.keyFile, []byte(h.APIKey+"\n")); err == nil {
+				h.APIKey = ""
+			} else {
+				cfg.Log.Error("the API key was not written to its file", "err", err)
+			}
+		}
 		if s.addrFile != "" {
 			if err := writeFile(s.addrFile, []byte("http://"+h.Addr)); err != nil {
 				cfg.Log.Error("the address file was not written", "err", err)
@@ -181,7 +189,8 @@ func readPolicy(name string) (*proof.Policy, error) {
 // greet says what an operator wants to know once the log answers.
 func greet(env *Env, s *serving, h server.Hello) {
 	w := env.Stderr
-	if h.APIKey != "" {
+	switch {
+	case h.APIKey != "":
 		fmt.Fprintf(w, `
 This is a new log. Its administrator's key is shown this once; keep it:
 
@@ -192,6 +201,8 @@ Its public key, which checks every receipt for ever; publish it:
     Log key: %s
 
 `, h.APIKey, h.LogKey)
+	case h.Records == 0:
+		fmt.Fprintf(w, "custody: this is a new log, its public key is %s\n", h.LogKey)
 	}
 	fmt.Fprintf(w, "custody: %s serves %d events on http://%s\n", h.Origin, h.Records, h.Addr)
 	for _, p := range h.Proxies {

@@ -120,7 +120,7 @@ func Parse(data []byte) (*Config, error) {
 
 // plain makes one line of an error of the YAML package.
 func plain(err error) string {
-	lines := strings.Split(strings.TrimPrefix(err.Error(), "yaml: "), "\n")
+	lines := strings.Split(strings.TrimPrefix(strings.TrimPrefix(err.Error(), "yaml: "), "unmarshal errors:\n"), "\n")
 	for i := range lines {
 		lines[i] = strings.TrimSpace(lines[i])
 	}

@@ -23,8 +23,8 @@ func bound(e *event.Event) {
 	if len(e.Changes) > event.MaxChanges {
 		e.Changes, short = e.Changes[:event.MaxChanges], true
 	}
-	if names := slices.Sorted(maps.Keys(e.Metadata)); len(names) >= event.MaxMetadata {
-		for _, name := range names[event.MaxMetadata-1:] {
+	if len(e.Metadata) >= event.MaxMetadata {
+		for _, name := range slices.Sorted(maps.Keys(e.Metadata))[event.MaxMetadata-1:] {
 			delete(e.Metadata, name)
 		}
 		short = true

@@ -42,16 +42,9 @@ func (d *dropCount) take() (n int, since time.Time) {
 
 // dropNotice tells the log that n events were lost.
 func (p *Proxy) dropNotice(n int, since time.Time) *event.Event {
-	return &event.Event{
-		ID:      event.NewID(),
-		Tag:     tagDrop,
-		Time:    time.Now(),
-		Outcome: event.Success,
-		Actor:   event.Party{Type: "system", Name: p.cfg.Name},
-		Metadata: map[string]any{
-			"count":    n,
-			"since":    since.UTC().Format(time.RFC3339Nano),
-			"protocol": p.cfg.Protocol.Name(),
-		},
-	}
+	return p.ownEvent(tagDrop, map[string]any{
+		"count":    n,
+		"since":    since.UTC().Format(time.RFC3339Nano),
+		"protocol": p.cfg.Protocol.Name(),
+	})
 }

@@ -121,7 +121,7 @@ func (x *passage) response(res *http.Response) error {
 	defer x.mu.Unlock()
 	x.answered, x.status = true, res.StatusCode
 	if len(res.Header.Values("Location")) > 0 {
-		x.p.watch.address(res.Header.Get("Location"), x.p.publicHost(x.in))
+		x.p.watch.address(res.Header.Get("Location"), x.p.homes(x.in)...)
 	}
 	// The protocol hears nothing of the request once the answer has begun.
 	x.asked.end()
@@ -130,7 +130,7 @@ func (x *passage) response(res *http.Response) error {
 		sink = x.ex.Response(res.StatusCode, res.Header)
 	}
 	if sink == nil {
-		sink = x.p.watch.sample(x.in, res, x.p.publicHost(x.in))
+		sink = x.p.watch.sample(x.in, res, x.p.homes(x.in)...)
 	}
 	t := newTap(x, res.Body, sink, res.Header.Get("Content-Encoding"))
 	t.answer = true

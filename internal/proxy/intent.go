@@ -82,6 +82,7 @@ func (x *passage) intentEvent() *event.Event {
 		"open_since": x.p.intents.begin(x.id, x.began).UTC().Format(time.RFC3339Nano),
 	}
 	x.attribute(e, 0)
+	bound(e)
 	return e
 }
 
@@ -93,6 +94,7 @@ func (x *passage) void(why string) *event.Event {
 		e.Metadata["status"] = x.status
 	}
 	x.attribute(e, x.status)
+	bound(e)
 	return e
 }
 

@@ -3,6 +3,7 @@ package proxy_test
 import (
 	"encoding/json"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -39,7 +40,7 @@ func TestRealNPM(t *testing.T) {
 	alice.release("1.0.0")
 	bob.write("other/package.json", `{ "name": "other", "version": "1.0.0" }`)
 	tell := &telling{t: t, words: make(map[string]string)}
-	for _, s := range story(t, b, alice, bob) {
+	for _, s := range slices.Concat(accounts(t, b, alice), releases(t, b, alice), departures(alice, bob)) {
 		had := len(b.log.acts())
 		s.run(t)
 		var got []string
@@ -118,8 +119,8 @@ func ask(b *bench, token, method, path, body string) (int, string) {
 	return b.send(r)
 }
 
-// story is what alice and bob do, in order.
-func story(t *testing.T, b *bench, alice, bob *person) []step {
+// accounts is what alice does about herself and her tokens.
+func accounts(t *testing.T, b *bench, alice *person) []step {
 	var key string // of the token that is revoked
 	return []step{
 		{
@@ -168,6 +169,12 @@ func story(t *testing.T, b *bench, alice, bob *person) []step {
 				`user:token:revoke success | user alice | session token-A | token:KEY | reason=user token_id=KEY`,
 			},
 		},
+	}
+}
+
+// releases is what alice publishes, and what she changes about it.
+func releases(t *testing.T, b *bench, alice *person) []step {
+	return []step{
 		{
 			name: "publish", who: alice, args: []string{"publish"},
 			events: []string{
@@ -217,6 +224,12 @@ func story(t *testing.T, b *bench, alice, bob *person) []step {
 				`project:dist_tag:remove success | user alice | session token-A | project:demo-pkg version:demo-pkg@1.0.0 | derived=true tag=stable version=1.0.0`,
 			},
 		},
+	}
+}
+
+// departures is what bob gets while it is there, and alice takes away again.
+func departures(alice, bob *person) []step {
+	return []step{
 		{
 			name: "a second user", who: bob, dir: "other", args: []string{"adduser", "--auth-type=legacy"}, answers: []string{"bob", "bob-pass", "bob@example.test"},
 			events: []string{

@@ -183,12 +183,13 @@ const (
 	maxHeaderBytes   = 64 << 10 // 64 KiB
 )
 
-// publicHost returns the host that clients should be sent to.
-func (p *Proxy) publicHost(r *http.Request) string {
+// homes returns the hosts to which r's client may be sent: the one that it
+// used, and the one that it should use.
+func (p *Proxy) homes(r *http.Request) []string {
 	if p.cfg.Public != nil {
-		return p.cfg.Public.Host
+		return []string{r.Host, p.cfg.Public.Host}
 	}
-	return r.Host
+	return []string{r.Host}
 }
 
 // serve is the way of every request.

@@ -67,20 +67,13 @@ func (p *Proxy) start(ctx context.Context, report Report) error {
 	if err != nil {
 		return err
 	}
-	e := &event.Event{
-		ID:      event.NewID(),
-		Tag:     tagStart,
-		Time:    time.Now(),
-		Outcome: event.Success,
-		Actor:   event.Party{Type: "system", Name: p.cfg.Name},
-		Metadata: map[string]any{
-			"protocol": p.cfg.Protocol.Name(),
-			"upstream": p.cfg.Upstream.String(),
-			"run":      p.run,
-			"settled":  settled,
-			"check":    report.Verdict,
-		},
-	}
+	e := p.ownEvent(tagStart, map[string]any{
+		"protocol": p.cfg.Protocol.Name(),
+		"upstream": p.cfg.Upstream.String(),
+		"run":      p.run,
+		"settled":  settled,
+		"check":    report.Verdict,
+	})
 	if p.cfg.Prefix != "" {
 		e.Metadata["prefix"] = p.cfg.Prefix
 	}
@@ -94,6 +87,19 @@ func (p *Proxy) start(ctx context.Context, report Report) error {
 	p.settled.Store(true)
 	p.cfg.Log.InfoContext(ctx, "proxy is ready", "settled", settled, "check", report.Verdict)
 	return nil
+}
+
+// ownEvent returns an event about the proxy itself.
+func (p *Proxy) ownEvent(tag string, metadata map[string]any) *event.Event {
+	return &event.Event{
+		ID:       event.NewID(),
+		Tag:      tag,
+		Time:     time.Now(),
+		Outcome:  event.Success,
+		Actor:    event.Party{Type: "system", ID: p.cfg.Name},
+		Subjects: []event.Subject{{Type: "source", ID: p.cfg.Name, Name: p.cfg.Name}},
+		Metadata: metadata,
+	}
 }
 
 // pause waits for d or until ctx ends.

@@ -4,17 +4,14 @@ import (
 	"bufio"
 	"bytes"
 	"compress/gzip"
-	"context"
 	"crypto/sha256"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
-	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/custody-log/custody/event"
 )
@@ -172,86 +169,6 @@ func TestDownloadDoesNotWait(t *testing.T) {
 	}
 }
 
-// TestClientGoneDownloading checks that a download which the client gave up is
-// recorded, and not as a success: the reverse proxy panics then.
-func TestClientGoneDownloading(t *testing.T) {
-	b := start(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		for r.Context().Err() == nil {
-			if _, err := w.Write(make([]byte, 64<<10)); err != nil {
-				return
-			}
-		}
-	}))
-	ctx, cancel := context.WithCancel(t.Context())
-	r, err := http.NewRequestWithContext(ctx, "GET", b.door.URL+"/file/demo", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	res, err := http.DefaultClient.Do(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := io.ReadFull(res.Body, make([]byte, 100)); err != nil {
-		t.Fatal(err)
-	}
-	cancel()
-	_ = res.Body.Close()
-	if got := b.log.wait(t, 1)[0]; got.Outcome != event.Unknown || got.Reason == "" {
-		t.Errorf("outcome = %s, reason %q, want unknown and why", got.Outcome, got.Reason)
-	}
-}
-
-// TestClientGoneUploading checks the same for an upload that stops half way.
-func TestClientGoneUploading(t *testing.T) {
-	b := start(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if _, err := io.Copy(io.Discard, r.Body); err != nil {
-			panic(http.ErrAbortHandler)
-		}
-	}))
-	conn, err := net.Dial("tcp", b.door.Listener.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, err = io.WriteString(conn, "PUT /pkg/demo HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\nhalf")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_ = conn.Close()
-	got := b.log.wait(t, 1)
-	if got[0].Outcome != event.Unknown {
-		t.Errorf("outcome = %s, want unknown", got[0].Outcome)
-	}
-}
-
-// TestClientGoneWaiting checks that the outcome of a change is heard even when
-// the client does not wait for it.
-func TestClientGoneWaiting(t *testing.T) {
-	here, proceed := make(chan struct{}), make(chan struct{})
-	b := start(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Method != http.MethodPut {
-			return
-		}
-		_, _ = io.Copy(io.Discard, r.Body)
-		close(here)
-		<-proceed
-		w.WriteHeader(http.StatusCreated)
-		_, _ = w.Write(make([]byte, 32<<10))
-	}))
-	conn, err := net.Dial("tcp", b.door.Listener.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := io.WriteString(conn, "PUT /pkg/demo HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\nx"); err != nil {
-		t.Fatal(err)
-	}
-	<-here
-	_ = conn.Close()
-	close(proceed)
-	if got := b.log.wait(t, 1)[0]; got.Outcome != event.Success {
-		t.Errorf("outcome = %s (%s), want success: the registry said so", got.Outcome, got.Reason)
-	}
-}
-
 // TestExpectContinue checks that a client that asks first whether to send its
 // body is refused by the registry before it has sent it.
 func TestExpectContinue(t *testing.T) {
@@ -279,54 +196,6 @@ func TestOldClient(t *testing.T) {
 	status, text := rawAnswer(t, b, "GET /file/demo HTTP/1.0\r\n\r\n")
 	if status != 200 || !strings.HasSuffix(text, "\r\n\r\ndata") {
 		t.Errorf("answer = %q, want the data, not in chunks", text)
-	}
-}
-
-// TestStalled checks that a passage in which nothing moves is cut, whoever
-// stopped moving, and that the next request is not.
-func TestStalled(t *testing.T) {
-	release := make(chan struct{})
-	b := start(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		switch r.URL.Path {
-		case "/pkg/silent":
-			_, _ = io.Copy(io.Discard, r.Body)
-			if r.Method == http.MethodPut {
-				<-release
-			}
-		case "/pkg/slow":
-			_, _ = io.Copy(io.Discard, r.Body)
-		}
-	}))
-	defer close(release)
-	b.proxy.SetIdle(200 * time.Millisecond)
-	if status, _ := b.do("PUT", "/pkg/silent", "", "x"); status != 502 {
-		t.Errorf("a silent registry: answer = %d, want 502", status)
-	}
-	conn, err := net.Dial("tcp", b.door.Listener.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	if _, err := io.WriteString(conn, "PUT /pkg/stalled HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nhalf"); err != nil {
-		t.Fatal(err)
-	}
-	for _, e := range b.log.wait(t, 2) {
-		if e.Outcome != event.Unknown {
-			t.Errorf("outcome = %s, want unknown", e.Outcome)
-		}
-	}
-	slow, feed := io.Pipe()
-	go func() {
-		for range 10 { // longer than the limit, but moving
-			time.Sleep(50 * time.Millisecond)
-			_, _ = feed.Write([]byte("x"))
-		}
-		_ = feed.Close()
-	}()
-	r := httptest.NewRequestWithContext(t.Context(), "PUT", b.door.URL+"/pkg/slow", slow)
-	r.RequestURI = ""
-	if status, text := b.send(r); status != 200 {
-		t.Errorf("a slow upload: answer = %d %s, want 200", status, text)
 	}
 }
 

@@ -42,11 +42,11 @@ func (w *watch) foreign() []string {
 	return slices.Sorted(maps.Keys(w.hosts))
 }
 
-// address notices where address points, unless it is relative or at one of
-// hosts home.
-func (w *watch) address(address, home string) {
+// address notices where address points, unless it is relative or points at one
+// of home.
+func (w *watch) address(address string, home ...string) {
 	u, err := url.Parse(address)
-	if err != nil || u.Host == "" || sameHost(u, home) {
+	if err != nil || u.Host == "" || slices.ContainsFunc(home, func(h string) bool { return sameHost(u, h) }) {
 		return
 	}
 	w.count.Add(1)
@@ -71,7 +71,7 @@ func sameHost(u *url.URL, home string) bool {
 }
 
 // sample returns a reader of addresses for one answer in [sampleEvery], else nil.
-func (w *watch) sample(r *http.Request, res *http.Response, home string) io.Writer {
+func (w *watch) sample(r *http.Request, res *http.Response, home ...string) io.Writer {
 	if r.Method != http.MethodGet || res.StatusCode != http.StatusOK || len(w.members) == 0 ||
 		!strings.Contains(res.Header.Get("Content-Type"), "json") {
 		return nil
@@ -79,10 +79,10 @@ func (w *watch) sample(r *http.Request, res *http.Response, home string) io.Writ
 	if (w.seen.Add(1)-1)%sampleEvery != 0 {
 		return nil
 	}
-	return w.reader(home)
+	return w.reader(home...)
 }
 
-func (w *watch) reader(home string) *addressReader {
+func (w *watch) reader(home ...string) *addressReader {
 	return &addressReader{watch: w, home: home}
 }
 
@@ -90,7 +90,7 @@ func (w *watch) reader(home string) *addressReader {
 // to it, whatever their depth, without holding more than one short string.
 type addressReader struct {
 	watch *watch
-	home  string
+	home  []string
 
 	text    []byte // the string being read, or just read
 	inside  bool   // a string is being read
@@ -141,5 +141,5 @@ func (a *addressReader) found() {
 	if json.Unmarshal(quoted, &address) != nil { // cut in the middle of an escape
 		address = strings.ReplaceAll(string(a.text), `\/`, "/")
 	}
-	a.watch.address(address, a.home)
+	a.watch.address(address, a.home...)
 }

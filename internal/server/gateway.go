@@ -85,7 +85,7 @@ func policies(words map[string]string) map[registry.Class]proxy.Policy {
 }
 
 // openGateways opens the proxies of the configuration file and their addresses.
-func (s *Server) openGateways() error {
+func (s *Server) openGateways(context.Context) error {
 	for i := range s.cfg.File.Proxies {
 		c := s.cfg.File.Proxies[i]
 		listen, err := net.Listen("tcp", c.Listen)

@@ -30,7 +30,7 @@ func DefaultOrigin() string {
 
 // openKeys opens the keys that sign and those that let in, and makes what is
 // missing.
-func (s *Server) openKeys() (err error) {
+func (s *Server) openKeys(context.Context) (err error) {
 	if s.keys, err = auth.Open(s.cfg.Data); err != nil {
 		return err
 	}

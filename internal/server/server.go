@@ -92,41 +92,32 @@ type Server struct {
 // Open opens the log in cfg.Data, creating it if there is none, and checks all
 // its records against the last signed checkpoint. It refuses a log whose
 // records were changed, shortened or reordered, and says which one.
-func Open(ctx context.Context, cfg Config) (s *Server, err error) {
-	s = &Server{cfg: cfg, metrics: prometheus.NewRegistry(), stopping: make(chan struct{})}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, s.close())
-		}
-	}()
-	if s.lock, err = disk.Lock(cfg.Data); err != nil {
-		return nil, err
-	}
+func Open(ctx context.Context, cfg Config) (*Server, error) {
+	s := &Server{cfg: cfg, metrics: prometheus.NewRegistry(), stopping: make(chan struct{})}
 	s.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	if err := s.openKeys(); err != nil {
-		return nil, err
-	}
-	if err := s.openJournal(); err != nil {
-		return nil, err
-	}
-	if err := s.openTree(ctx); err != nil {
-		return nil, err
-	}
-	if err := s.openDesk(ctx); err != nil {
-		return nil, err
-	}
-	s.search = search.New(s.journal)
-	if err := s.openWitness(); err != nil {
-		return nil, err
-	}
-	if err := s.openGateways(); err != nil {
-		return nil, err
+	if err := s.open(ctx); err != nil {
+		return nil, errors.Join(err, s.close())
 	}
 	s.metrics.MustRegister(newLagCollector(s))
 	return s, nil
 }
 
-func (s *Server) openJournal() error {
+// open opens part after part, from the ground up.
+func (s *Server) open(ctx context.Context) (err error) {
+	if s.lock, err = disk.Lock(s.cfg.Data); err != nil {
+		return err
+	}
+	for _, part := range []func(context.Context) error{
+		s.openKeys, s.openJournal, s.openTree, s.openDesk, s.openSearch, s.openWitness, s.openGateways,
+	} {
+		if err := part(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Server) openJournal(context.Context) error {
 	dir, err := s.cfg.Data.Sub("journal")
 	if err != nil {
 		return fmt.Errorf("server: %w", err)
@@ -170,6 +161,11 @@ func (s *Server) openDesk(ctx context.Context) (err error) {
 		Log: s.cfg.Log, Journal: s.journal, Catalogue: s.cfg.Catalogue, Sources: sources,
 	}, progress)
 	return err
+}
+
+func (s *Server) openSearch(context.Context) error {
+	s.search = search.New(s.journal)
+	return nil
 }
 
 // views returns all views.

@@ -19,7 +19,7 @@ type cosigning struct {
 }
 
 // openWitness gets ready to ask the witnesses of the policy, if there is one.
-func (s *Server) openWitness() error {
+func (s *Server) openWitness(context.Context) error {
 	if s.cfg.Policy == nil {
 		return nil
 	}

@@ -61,9 +61,17 @@ func TestPut(t *testing.T) {
 				`"previous_version":"1.1.0","replaces":true,"rev":"7-f","shasum":"00ff","version":"1.0.0"}`},
 		},
 		{
-			"two versions at once, one for a few", "/demo-pkg", "",
-			publish(`"versions":{`, `"access":"restricted","versions":{"1.0.0-rc":{},`),
+			"two versions at once, one of them without a file", "/demo-pkg", "",
+			strings.Replace(publish(`"versions":{`, `"versions":{"1.0.0-rc":{},`), `null`, `"restricted"`, 1),
 			[]string{release + `{"access":"restricted","attested":false,"bytes":5,"dist_tag":"latest",` + details + `"shasum":"00ff","version":"1.0.0"}`},
+		},
+		{
+			"two versions at once, as one can see", "/demo-pkg", packageOf(`"0.1.0":{}`, ``, ``),
+			publish(`"versions":{`, `"versions":{"1.0.0-rc":{},`),
+			[]string{
+				release + `{"attested":false,"bytes":5,"derived":true,"dist_tag":"latest",` + details + `"rev":"7-f","shasum":"00ff","version":"1.0.0"}`,
+				strings.TrimSuffix(release, "1.0.0 ") + `1.0.0-rc {"attested":false,"derived":true,"has_install_script":false,"rev":"7-f","version":"1.0.0-rc"}`,
+			},
 		},
 		{
 			"a name that is written in another way", "/demo-pkg", "", publish(`"_attachments"`, `"_attachm\u0065nts"`),
