@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"net/http"
 	"net/http/httptest"
@@ -203,6 +204,25 @@ func TestLogThatChangesEvents(t *testing.T) {
 				t.Errorf("RecordAndProve = %v, want an error with %q", err, c.want)
 			}
 		})
+	}
+}
+
+// A log that acknowledged one commitment cannot prove another, although both
+// are to the same fields.
+func TestLogThatAcknowledgesAnother(t *testing.T) {
+	log := newFakeLog(t)
+	log.after = func(r *http.Request, answer *httptest.ResponseRecorder) {
+		if r.Method == http.MethodPost {
+			var a map[string]any
+			json.Unmarshal(answer.Body.Bytes(), &a)
+			a["commitment"] = base64.StdEncoding.EncodeToString(make([]byte, 32))
+			text, _ := json.Marshal(a)
+			replaceBody(answer, text)
+		}
+	}
+	client := log.client(t, custody.WithLogKey(log.vkey))
+	if _, r, err := client.RecordAndProve(t.Context(), release("1.0.0")); r != nil || err == nil || !strings.Contains(err.Error(), "another commitment") {
+		t.Errorf("RecordAndProve = %v, want an error about the commitment", err)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"runtime"
 	"runtime/debug"
+	"time"
 
 	"github.com/custody-log/custody"
 )
@@ -65,6 +66,9 @@ type diagnosis struct {
 	findings []finding
 }
 
+// signPatience is how long the newest event may wait for a signature.
+const signPatience = 3 * time.Second
+
 // A finding is one thing that was looked at.
 type finding struct {
 	Well bool   `json:"well"`
@@ -112,7 +116,18 @@ func (d *diagnosis) examineKey(ctx context.Context, env *Env, c *custody.Client)
 		return
 	}
 	d.add(true, fmt.Sprintf("the API key may read; the log is %s, with %d events", info.Origin, info.Size), "")
-	d.add(info.CheckpointSize == info.Size, fmt.Sprintf("%d of them are signed over", info.CheckpointSize), "this is passing while events come in")
+	signed := info.CheckpointSize
+	for end := time.Now().Add(signPatience); signed < info.Size && time.Now().Before(end); {
+		select {
+		case <-time.After(signPatience / 20):
+		case <-ctx.Done():
+			return
+		}
+		if again, err := c.Info(ctx); err == nil {
+			signed = again.CheckpointSize
+		}
+	}
+	d.add(signed >= info.Size, fmt.Sprintf("%d events are signed over", signed), "signing stands still; look at the log's own messages")
 	if env.Getenv("CUSTODY_LOG_KEY") == "" {
 		d.add(false, "the log's public key is not set", "set CUSTODY_LOG_KEY, so that receipts are checked as they are fetched")
 		return

@@ -39,7 +39,7 @@ func TestLogAway(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			var heard atomic.Int64
-			b := start(t, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			b := start(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
 				heard.Add(1)
 			}), func(c *proxy.Config) { c.OnLogAway = test.policy })
 			b.log.setDown(true)

@@ -130,11 +130,11 @@ func (x *passage) as(r *http.Request) *http.Request {
 
 // fetchBefore gets the documents from which the event of x will be the
 // difference. Without one the protocol says less, and the request goes on.
-func (x *passage) fetchBefore() {
+func (x *passage) fetchBefore(ctx context.Context) {
 	if x.ex == nil {
 		return
 	}
-	ctx, cancel := context.WithTimeout(x.in.Context(), askTimeout)
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
 	for _, path := range x.ex.Before() {
 		r, err := x.p.request(ctx, http.MethodGet, path, "")

@@ -17,7 +17,7 @@ const (
 )
 
 // finish records how x ended. It runs whether or not the answer was delivered.
-func (x *passage) finish() {
+func (x *passage) finish(ctx context.Context) {
 	x.p.metrics.passed(x.class(), x.status)
 	if x.ex == nil {
 		return
@@ -41,7 +41,7 @@ func (x *passage) finish() {
 		x.p.later(result.Events)
 		return
 	}
-	if x.p.conclude(x.in.Context(), x.id, result.Events) {
+	if x.p.conclude(ctx, x.id, result.Events) {
 		x.p.intents.end(x.id)
 	}
 }
@@ -92,7 +92,7 @@ func (p *Proxy) conclude(ctx context.Context, id string, events []*event.Event) 
 	}
 	err := p.record(ctx, events...)
 	if errors.Is(err, ErrRefused) {
-		p.cfg.Log.Warn("the log does not accept an event, its details are left out", "request_id", id, "err", err)
+		p.cfg.Log.WarnContext(ctx, "the log does not accept an event, its details are left out", "request_id", id, "err", err)
 		for i, e := range events {
 			events[i] = reduce(e)
 		}
@@ -107,7 +107,7 @@ func (p *Proxy) conclude(ctx context.Context, id string, events []*event.Event) 
 			safe = false
 			p.lost.Add(1)
 			p.metrics.events[lost].Inc()
-			p.cfg.Log.Error("an outcome could not be kept", "request_id", id, "tag", e.Tag, "err", err)
+			p.cfg.Log.ErrorContext(ctx, "an outcome could not be kept", "request_id", id, "tag", e.Tag, "err", err)
 		}
 	}
 	return safe

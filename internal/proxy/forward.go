@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"context"
 	"io"
 	"net"
 	"net/http"
@@ -60,14 +61,14 @@ func (b *buffers) Put(buf []byte) { b.pool.Put((*[copyBufferBytes]byte)(buf)) }
 
 // forward passes x on to the registry and the answer back to w. It panics with
 // [http.ErrAbortHandler] when the answer could not be delivered whole.
-func (x *passage) forward(w http.ResponseWriter) {
-	x.fetchBefore()
+func (x *passage) forward(ctx context.Context, w http.ResponseWriter) {
+	x.fetchBefore(ctx)
 	x.dog.start(x, w)
 	defer x.dog.stop()
 	r := x.in
 	if r.ContentLength != 0 {
 		x.asked = newTap(x, r.Body, x.requestSink(), r.Header.Get("Content-Encoding"))
-		r = r.WithContext(r.Context())
+		r = r.WithContext(ctx)
 		r.Body = x.asked
 	}
 	if x.ex != nil {
@@ -76,7 +77,7 @@ func (x *passage) forward(w http.ResponseWriter) {
 			defer x.mu.Unlock()
 			x.reached = true
 		}}
-		r = r.WithContext(httptrace.WithClientTrace(r.Context(), trace))
+		r = r.WithContext(httptrace.WithClientTrace(ctx, trace))
 	}
 	reverse := httputil.ReverseProxy{
 		Rewrite:        x.rewrite,

@@ -41,7 +41,7 @@ func TestClientGoneDownloading(t *testing.T) {
 
 // TestClientGoneUploading checks the same for an upload that stops half way.
 func TestClientGoneUploading(t *testing.T) {
-	b := start(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	b := start(t, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		if _, err := io.Copy(io.Discard, r.Body); err != nil {
 			panic(http.ErrAbortHandler)
 		}

@@ -182,23 +182,11 @@ func (t *identities) keep(ctx context.Context) error {
 	defer func() { _ = file.Close() }() // synced after each write
 	lines := t.size()
 	for {
-		var buf []byte
-		select {
-		case c := <-t.changes:
-			buf = appendLine(buf, c)
-		case <-ctx.Done():
+		buf, n := t.waiting(ctx)
+		if n == 0 {
 			return nil
 		}
-		lines++
-		for more := true; more; {
-			select {
-			case c := <-t.changes:
-				buf = appendLine(buf, c)
-				lines++
-			default:
-				more = false
-			}
-		}
+		lines += n
 		if _, err := file.Write(buf); err != nil {
 			return err
 		}
@@ -214,6 +202,25 @@ func (t *identities) keep(ctx context.Context) error {
 				return err
 			}
 			lines = t.size()
+		}
+	}
+}
+
+// waiting returns the lines of all changes that wait, at least one, and how
+// many they are; none once ctx has ended.
+func (t *identities) waiting(ctx context.Context) (buf []byte, n int) {
+	select {
+	case c := <-t.changes:
+		buf, n = appendLine(buf, c), 1
+	case <-ctx.Done():
+		return nil, 0
+	}
+	for {
+		select {
+		case c := <-t.changes:
+			buf, n = appendLine(buf, c), n+1
+		default:
+			return buf, n
 		}
 	}
 }

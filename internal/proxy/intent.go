@@ -39,7 +39,7 @@ func (x *passage) intend(ctx context.Context) *refusal {
 		return nil
 	case closed:
 		x.p.intents.end(x.id)
-		return x.refuse(err)
+		return x.refuse(ctx, err)
 	}
 	e.Metadata["late"] = true // it will stand in the log after what came later
 	x.intent = x.p.put(e)
@@ -47,9 +47,9 @@ func (x *passage) intend(ctx context.Context) *refusal {
 }
 
 // refuse returns the answer for a request whose intent could not be recorded.
-func (x *passage) refuse(err error) *refusal {
+func (x *passage) refuse(ctx context.Context, err error) *refusal {
 	if errors.Is(err, ErrRefused) {
-		x.p.cfg.Log.Warn("the log does not accept an intent", "request_id", x.id, "err", err)
+		x.p.cfg.Log.WarnContext(ctx, "the log does not accept an intent", "request_id", x.id, "err", err)
 		return &refusal{http.StatusForbidden, whyRefused, "The audit log cannot describe this request, so it was not forwarded."}
 	}
 	if !errors.Is(err, errAway) {

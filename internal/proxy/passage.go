@@ -157,12 +157,7 @@ func (x *passage) class() registry.Class {
 // guarded reports whether the request can change something, so that an intent
 // must be recorded first.
 func (x *passage) guarded() bool {
-	switch x.class() {
-	case registry.Write:
-		return true
-	case registry.Auth:
-		return x.in.Method != http.MethodGet && x.in.Method != http.MethodHead
-	default:
-		return false
-	}
+	class, method := x.class(), x.in.Method
+	return class == registry.Write ||
+		class == registry.Auth && method != http.MethodGet && method != http.MethodHead
 }

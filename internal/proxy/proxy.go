@@ -206,6 +206,7 @@ func (p *Proxy) serve(w http.ResponseWriter, r *http.Request) {
 	}
 	// The reverse proxy panics when the client goes away during the answer.
 	// The panic must go on, and the outcome must be recorded all the same.
-	defer x.finish()
-	x.forward(w)
+	ctx := x.in.Context()
+	defer x.finish(ctx)
+	x.forward(ctx, w)
 }

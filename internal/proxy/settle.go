@@ -73,7 +73,7 @@ func (p *Proxy) leftOpen(ctx context.Context) ([]*event.Event, error) {
 			return nil, err
 		}
 		if seen++; seen > maxHistory {
-			p.cfg.Log.Warn("looked for open intents no further back", "events", maxHistory, "time", e.Time)
+			p.cfg.Log.WarnContext(ctx, "looked for open intents no further back", "events", maxHistory, "time", e.Time)
 			break
 		}
 		late := e.Metadata["late"] == true

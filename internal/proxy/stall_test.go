@@ -15,7 +15,7 @@ import (
 // stopped moving, and that the next request is not.
 func TestStalled(t *testing.T) {
 	release := make(chan struct{})
-	b := start(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	b := start(t, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case "/pkg/silent":
 			_, _ = io.Copy(io.Discard, r.Body)

@@ -81,8 +81,8 @@ func (x *toyExchange) Class() registry.Class { return x.class }
 
 func (x *toyExchange) Act() *event.Event {
 	e := &event.Event{Tag: x.tag, Outcome: event.Unknown}
-	switch {
-	case x.class == registry.Auth:
+	switch x.class {
+	case registry.Auth:
 		e.Subjects = []event.Subject{{Type: "user", Name: x.name}}
 	default:
 		e.Subjects = []event.Subject{{Type: "project", ID: "pkg:toy/" + x.name, Name: x.name}}

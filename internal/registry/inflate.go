@@ -93,7 +93,6 @@ func (z *inflater) Write(p []byte) (int, error) {
 
 // Close ends the body and returns what was wrong with it.
 func (z *inflater) Close() error {
-	z.ended = true
 	z.next()
 	z.stop()
 	return z.err

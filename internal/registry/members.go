@@ -96,7 +96,7 @@ func (m *Members) forget(path *Path) {
 }
 
 func (m *Members) keep(path *Path, kind Kind, text string) {
-	if false {
+	if len(m.found) == MaxMembers || m.size+len(text) > MaxMembersText {
 		m.full = true
 		return
 	}
