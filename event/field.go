@@ -41,7 +41,7 @@ type Field struct {
 // member of metadata, 0 for any other name. See docs/format/record.md.
 func (f *Field) Code() int {
 	if f.rank == 0 {
-		f.code, _ = codeOf(f.Name)
+		f.code = codeOf(f.Name)
 	}
 	return f.code
 }
@@ -80,7 +80,7 @@ func (s *sorter) sort(f Fields) Fields {
 	s.keys = s.keys[:0]
 	for i := range f {
 		if f[i].rank == 0 {
-			f[i].code, _ = codeOf(f[i].Name)
+			f[i].code = codeOf(f[i].Name)
 			f[i].rank = rankOf(f[i].Name)
 		}
 		s.keys = append(s.keys, uint32(f[i].rank)<<16|uint32(i))
@@ -187,7 +187,7 @@ func (f Field) Text() string {
 // CheckValue reports whether value has the form that t demands. Text and JSON
 // are checked for nothing but being UTF-8 elsewhere.
 func (t Type) CheckValue(value []byte) error {
-	want := -1
+	var want int
 	switch t {
 	case String, JSON:
 		return nil

@@ -104,13 +104,13 @@ func NameOf(code int) string {
 	return table.byCode[code]
 }
 
-// codeOf returns the code of name and what of the name must be written with it.
-func codeOf(name string) (code int, rest string) {
+// codeOf returns the code of name.
+func codeOf(name string) int {
 	if code, ok := table.codes[name]; ok {
-		return code, ""
+		return code
 	}
-	if rest, ok := strings.CutPrefix(name, metadataPrefix); ok && rest != "" {
-		return MetadataCode, rest
+	if len(name) > len(metadataPrefix) && strings.HasPrefix(name, metadataPrefix) {
+		return MetadataCode
 	}
-	return literalCode, name
+	return literalCode
 }

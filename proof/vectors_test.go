@@ -76,19 +76,23 @@ var vectorInputs = []struct {
  "changes":[{"field":"latest","old":"0.9.0","new":"1.0.0"}],
  "metadata":{"version":"1.0.0","attested":false,"bytes":1048576},"source_seq":41}`,
 		[]string{"actor.id", "actor.name", "context.ip", "context.user_agent", "credential.id", "credential.name"},
-		[]string{"actor.id", "context.ip", "context.user_agent", "credential.id", "credential.name", "source_seq"}, 6, 7,
+		[]string{"actor.id", "context.ip", "context.user_agent", "credential.id", "credential.name", "source_seq"},
+		6, 7,
 	},
 	{
 		"values", `{"id":"caf\u00e9 \ud83d\ude00 \"\\\/\b\f\n\r\t","tag":"project:stamp:add","time":"1970-01-01T00:00:00Z","actor":{"type":"service","name":""},
  "context":{"ip":"2001:db8::1"},"metadata":{"whole":-0,"one":1.0,"big":9223372036854775807,"half":1.50,"tiny":1e-7,"huge":1e21,"yes":true,"empty":"",
  "deep":{"\u20ac":"Euro","\r":"CR","\ufb33":"Hebrew","1":"One","\ud83d\ude00":"Smiley","\u0080":"Control","\u00f6":"o","</script>":[null,true,-0.0,333333333.33333329,1E30,4.50,2e-3,0.000000000000000000000000001]}}}`,
-		[]string{"metadata.deep"}, []string{"metadata.whole"}, 255, 300,
+		[]string{"metadata.deep"},
+		[]string{"metadata.whole"},
+		255, 300,
 	},
 	{
 		"many", `{"id":"m","tag":"org:team:create","time":"9999-12-31T23:59:59.999999Z","actor":{"type":"admin","name":"root"},
  "subjects":[{"type":"user"},{"type":"user"},{"type":"user"},{"type":"user"},{"type":"user"},{"type":"user"},{"type":"user"},{"type":"user"},{"type":"user"},{"type":"user"},{"type":"team","name":"eleventh"}],
  "changes":[{"field":"a"},{"field":"b","old":1,"new":true}],"context":{"ip":"::ffff:198.51.100.7"},"reason":"r","reason_internal":"i"}`,
-		[]string{"actor.name", "context.ip", "reason", "reason_internal"}, nil, 256, 513,
+		[]string{"actor.name", "context.ip", "reason", "reason_internal"},
+		nil, 256, 513,
 	},
 }
 

@@ -6,9 +6,9 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"math"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/custody-log/custody"
 )
@@ -55,14 +55,17 @@ func quoteWords(args []string) []string {
 	return out
 }
 
+// maxPage is how many events a page of a search may have.
+const maxPage = 1000
+
 func search(ctx context.Context, env *Env, c *custody.Client, text string, limit int, asJSON bool) error {
 	q := custody.Query{Text: text}
-	printed := 0
+	left := limit
+	if limit == 0 {
+		left = math.MaxInt
+	}
 	for {
-		q.Limit = 1000
-		if limit > 0 {
-			q.Limit = min(q.Limit, limit-printed)
-		}
+		q.Limit = min(maxPage, left)
 		page, err := c.SearchPage(ctx, q)
 		if err != nil {
 			return err
@@ -71,23 +74,27 @@ func search(ctx context.Context, env *Env, c *custody.Client, text string, limit
 			if err := printEvent(env.Stdout, e, asJSON); err != nil {
 				return err
 			}
-			printed++
 		}
-		if page.Behind > 0 && page.Next == "" {
-			fmt.Fprintf(env.Stderr, "the search is %d events behind the log\n", page.Behind)
-		}
-		if page.Next == "" || limit > 0 && printed >= limit {
-			if page.Next != "" {
-				fmt.Fprintf(env.Stderr, "there may be more; -limit %d shows them\n", 10*limit)
-			}
-			break
-		}
+		left -= len(page.Events)
 		q.Cursor = page.Next
+		if page.Next == "" || left <= 0 {
+			sayEnd(env.Stderr, page, limit, left)
+			return nil
+		}
 	}
-	if printed == 0 {
-		fmt.Fprintln(env.Stderr, "no events match")
+}
+
+// sayEnd says what a reader of the answer should know: limit events were asked
+// for, left of them did not come, and page was the last.
+func sayEnd(w io.Writer, page *custody.Page, limit, left int) {
+	switch {
+	case page.Next != "":
+		fmt.Fprintf(w, "there may be more; -limit %d shows them\n", 10*limit)
+	case page.Behind > 0:
+		fmt.Fprintf(w, "the search is %d events behind the log\n", page.Behind)
+	case left == limit || left == math.MaxInt:
+		fmt.Fprintln(w, "no events match")
 	}
-	return nil
 }
 
 // printEvent prints e on one line.
@@ -205,6 +212,3 @@ made again, and nothing is left out.
 		},
 	}
 }
-
-// since returns how long ago t was, as people say it.
-func since(t time.Time) string { return time.Since(t).Round(time.Second).String() }

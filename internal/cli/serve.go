@@ -55,7 +55,7 @@ log, its signing key and an administrator's API key, which is shown once.
 			if _, err := parse(flags, args, 0, 0); err != nil {
 				return err
 			}
-			return s.serve(ctx, env, func(h server.Hello) { greet(env, &s, h) })
+			return s.serve(ctx, env, func(h server.Hello) { greet(env, h) })
 		},
 	}
 }
@@ -71,12 +71,12 @@ func (s *serving) serve(ctx context.Context, env *Env, ready func(server.Hello))
 			if err := writeFile(s.keyFile, []byte(h.APIKey+"\n")); err == nil {
 				h.APIKey = ""
 			} else {
-				cfg.Log.Error("the API key was not written to its file", "err", err)
+				cfg.Log.ErrorContext(ctx, "the API key was not written to its file", "err", err)
 			}
 		}
 		if s.addrFile != "" {
 			if err := writeFile(s.addrFile, []byte("http://"+h.Addr)); err != nil {
-				cfg.Log.Error("the address file was not written", "err", err)
+				cfg.Log.ErrorContext(ctx, "the address file was not written", "err", err)
 			}
 		}
 		ready(h)
@@ -187,7 +187,7 @@ func readPolicy(name string) (*proof.Policy, error) {
 }
 
 // greet says what an operator wants to know once the log answers.
-func greet(env *Env, s *serving, h server.Hello) {
+func greet(env *Env, h server.Hello) {
 	w := env.Stderr
 	switch {
 	case h.APIKey != "":

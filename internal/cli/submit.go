@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -92,7 +93,8 @@ func (s *submission) lines(ctx context.Context, in io.Reader) error {
 	n := 0
 	for {
 		line, err := r.next()
-		if err != nil && err != io.EOF {
+		last := errors.Is(err, io.EOF)
+		if err != nil && !last {
 			return err
 		}
 		if len(bytes.TrimSpace(line)) > 0 {
@@ -100,14 +102,14 @@ func (s *submission) lines(ctx context.Context, in io.Reader) error {
 			batch.WriteByte('\n')
 			n++
 		}
-		if n > 0 && (err == io.EOF || n == batchLines || batch.Len() >= batchBytes) {
+		if n > 0 && (last || n == batchLines || batch.Len() >= batchBytes) {
 			if err := s.send(ctx, batch.Bytes()); err != nil {
 				return err
 			}
 			batch.Reset()
 			n = 0
 		}
-		if err == io.EOF {
+		if last {
 			return nil
 		}
 	}

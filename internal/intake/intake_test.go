@@ -61,14 +61,6 @@ func published(id, name string) []byte {
 		id, time.Now().Format(time.RFC3339Nano), name)
 }
 
-func (b *bench) tags(t *testing.T) (tags []string) {
-	t.Helper()
-	for _, r := range b.records(t) {
-		tags = append(tags, r.Open().Text("tag"))
-	}
-	return tags
-}
-
 func (b *bench) records(t *testing.T) (list []*event.Record) {
 	t.Helper()
 	for next := journal.Seq(0); next < b.journal.Size(); {
