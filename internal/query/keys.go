@@ -14,8 +14,8 @@ type Key struct {
 }
 
 // Keys collects the keys of one event: its tag, the actor's id and name, the
-// names and package URLs of its projects, the address, the id of the
-// credential, the source and the outcome. Some may be there twice.
+// names and package URLs of its projects, the address, the ids of the
+// credential and of the tokens it is about, the source and the outcome. Some may be there twice.
 //
 // Call Add with each field in order, then End. The zero Keys is ready for use.
 type Keys struct {
@@ -87,6 +87,9 @@ func (k *Keys) End() {
 		if kind != "file" { // the name of a file is not that of the project
 			k.add(Project, k.name)
 		}
+	}
+	if string(k.is) == "token" { // made, changed or revoked, not used
+		k.add(Token, k.id)
 	}
 	k.number, k.is, k.id, k.name = "", nil, nil, nil
 }
