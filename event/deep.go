@@ -23,7 +23,7 @@ func (s *scanner) value() (Type, []byte) {
 	case c == '-' || c >= '0' && c <= '9':
 		start := s.pos
 		if v, ok := s.whole(); ok {
-			return Int, s.keep(appendInt(make([]byte, 0, 8), v)...)
+			return Int, s.keepInt(v)
 		}
 		s.pos = start
 		fallthrough

@@ -1,6 +1,7 @@
 package event
 
 import (
+	"encoding/binary"
 	"fmt"
 	"strconv"
 	"unicode/utf16"
@@ -123,7 +124,7 @@ func (s *scanner) text() []byte {
 	}
 	start := s.pos + 1
 	ascii := true
-	for i := start; i < len(s.data); i++ {
+	for i := start + plainBytes(s.data[start:]); i < len(s.data); i++ {
 		switch c := s.data[i]; {
 		case c == '"':
 			s.pos = i + 1
@@ -146,6 +147,27 @@ func (s *scanner) text() []byte {
 	s.pos = len(s.data)
 	s.failSyntax(`the end of a string`)
 	return nil
+}
+
+// plainBytes returns how many bytes at the start of b are surely printable
+// ASCII and neither a quote nor a backslash: it looks at eight at a time.
+func plainBytes(b []byte) int {
+	const (
+		ones  = 0x0101010101010101
+		highs = 0x8080808080808080
+	)
+	n := 0
+	for ; len(b) >= n+8; n += 8 {
+		w := binary.LittleEndian.Uint64(b[n:])
+		quote := w ^ '"'*ones
+		slash := w ^ '\\'*ones
+		// A byte's high bit is set where it is zero, less than a space, or not ASCII.
+		found := (quote-ones)&^quote | (slash-ones)&^slash | (w - ' '*ones) | w
+		if found&highs != 0 {
+			break
+		}
+	}
+	return n
 }
 
 // escaped reads the rest of a string that starts at start and has its first
@@ -339,5 +361,12 @@ func (s *scanner) end() {
 func (s *scanner) keep(b ...byte) []byte {
 	from := len(s.arena)
 	s.arena = append(s.arena, b...)
+	return s.arena[from:len(s.arena):len(s.arena)]
+}
+
+// keepInt puts v as 8 bytes into the arena and returns it there.
+func (s *scanner) keepInt(v int64) []byte {
+	from := len(s.arena)
+	s.arena = appendInt(s.arena, v)
 	return s.arena[from:len(s.arena):len(s.arena)]
 }

@@ -21,9 +21,11 @@
 package disk
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"strings"
+	"syscall"
 )
 
 // maxNameBytes is what common file systems allow for one name.
@@ -88,6 +90,9 @@ type File interface {
 	// written anything: the caller must stop using the file.
 	Sync() error
 }
+
+// IsFull reports whether err says that the disk has no room.
+func IsFull(err error) bool { return errors.Is(err, syscall.ENOSPC) }
 
 // ReplaceFile makes data the content of the named file, durably: readers and
 // power cuts find the old content or the new one. Calls for the same name must

@@ -41,7 +41,7 @@ func TestCrash(t *testing.T) {
 		{"a file never synced", func(t *testing.T, d disk.FS) {
 			put(t, d, "a", "new", false)
 		}, "none", "new"},
-		{"a synced file in a directory never synced", func(t *testing.T, d disk.FS) {
+		{"a synced file in a directory never synced", func(_ *testing.T, d disk.FS) {
 			f, _ := d.Open("a")
 			f.Write([]byte("new"))
 			f.Sync()

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"sync"
 	"sync/atomic"
-	"syscall"
 
 	"github.com/custody-log/custody/internal/disk"
 )
@@ -160,7 +159,7 @@ func (f *Files) write(fr *frames, k kind) error {
 	if err == nil {
 		return nil
 	}
-	if errors.Is(err, syscall.ENOSPC) {
+	if disk.IsFull(err) {
 		err = fmt.Errorf("%w (make room and start again: what was acknowledged is there)", err)
 	}
 	f.failed = fmt.Errorf("%w after: %w", ErrStopped, err)

@@ -36,11 +36,11 @@ func (f *Files) Read(from Seq, limit int) ([]Record, error) {
 	budget := MaxReadBytes
 	for limit > len(records) && from < tail.next && budget > 0 {
 		batch, err := f.readSome(older, tail, from, limit-len(records), budget)
-		if err != nil {
-			if len(records) > 0 {
-				return records, nil // the next Read begins at the damage and reports it
-			}
+		if err != nil && len(records) == 0 {
 			return nil, err
+		}
+		if err != nil {
+			return records, nil //nolint:nilerr // the next Read begins at the damage and reports it
 		}
 		for _, r := range batch {
 			budget -= len(r.Body)
