@@ -89,6 +89,11 @@ func (b *bench) restart(adjust ...func(*proxy.Config)) {
 	for _, f := range adjust {
 		f(&cfg)
 	}
+	b.restartWith(cfg)
+}
+
+func (b *bench) restartWith(cfg proxy.Config) {
+	b.t.Helper()
 	var err error
 	if b.proxy, err = proxy.Open(cfg); err != nil {
 		b.t.Fatal(err)

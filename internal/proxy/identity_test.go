@@ -3,6 +3,8 @@ package proxy_test
 import (
 	"io"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -100,6 +102,18 @@ func TestWho(t *testing.T) {
 		nil,
 	})
 
+	b.do("PUT", "/mint/publisher", "", "")
+	b.do("PUT", "/pkg/demo", "minted-publisher", "x")
+	check("a trusted publisher", who{
+		"project:release:add", event.Success,
+		event.Party{Type: "trusted_publisher", ID: "repo:acme/demo", Name: "acme/demo"},
+		event.Credential{Kind: "oidc", ID: fp()},
+		nil,
+	})
+	if acts := b.log.acts(); acts[len(acts)-1].OIDC.RunID != "7" {
+		t.Errorf("the publisher's claims = %+v, want run 7", acts[len(acts)-1].OIDC)
+	}
+
 	b.do("PUT", "/pkg/demo", "tok-bob", "x")
 	check("asked the registry", who{"project:release:add", event.Success, event.Party{Type: "user", Name: "bob"}, event.Credential{Kind: "token", ID: fp()}, nil})
 
@@ -144,6 +158,23 @@ func TestWhoSurvivesRestart(t *testing.T) {
 	}
 	if want.Actor.Name != "alice" || asked.Load() != 0 {
 		t.Errorf("actor %+v, asked %d times", want.Actor, asked.Load())
+	}
+}
+
+// TestFilesAreOurs checks that nobody else on the machine can read the key.
+func TestFilesAreOurs(t *testing.T) {
+	path := t.TempDir()
+	dir, err := disk.Dir(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := start(t, answering(200, ""), func(c *proxy.Config) { c.Disk = dir })
+	b.stop()
+	for _, name := range []string{"fingerprint.key", "identities.jsonl"} {
+		info, err := os.Stat(filepath.Join(path, name))
+		if err != nil || info.Mode().Perm() != 0o600 {
+			t.Errorf("%s: %v, %v; want mode 0600", name, info, err)
+		}
 	}
 }
 

@@ -24,6 +24,7 @@ type memoryLog struct {
 	events  []*event.Event
 	json    bytes.Buffer
 	down    bool
+	refuse  string               // a tag that the log does not accept
 	hook    func(e *event.Event) // called before e is accepted
 	changed chan struct{}
 }
@@ -47,7 +48,7 @@ func (l *memoryLog) Record(_ context.Context, events ...*event.Event) error {
 	var accepted []*event.Event
 	for _, e := range events {
 		data, err := json.Marshal(e)
-		if err != nil {
+		if err != nil || e.Tag == l.refuse {
 			return errors.Join(proxy.ErrRefused, err)
 		}
 		fields, err := event.Parse(data)

@@ -63,15 +63,7 @@ func (p *Proxy) begin(r *http.Request) (*passage, *refusal) {
 		x.shown = registry.PresentedIn(header)
 		x.fp = p.key.fingerprint(x.shown.Secret)
 	}
-	x.in = r
-	ctx := r.Context()
-	if x.guarded() {
-		// Once the registry has begun to change something we want to hear how
-		// it ended, even if the client no longer does.
-		ctx = context.WithoutCancel(ctx)
-	}
-	ctx, x.cancel = context.WithCancel(ctx)
-	x.in = r.WithContext(ctx)
+	x.in = r.WithContext(r.Context()) // a copy, to have another header
 	x.in.Header = header
 	if refused := x.unreadable(); refused != nil {
 		return nil, refused

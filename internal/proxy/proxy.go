@@ -31,6 +31,7 @@
 package proxy
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -196,7 +197,6 @@ func (p *Proxy) homes(r *http.Request) []string {
 func (p *Proxy) serve(w http.ResponseWriter, r *http.Request) {
 	x, refused := p.begin(r)
 	if refused == nil {
-		defer x.cancel()
 		refused = x.intend(r.Context())
 	}
 	if refused != nil {
@@ -204,9 +204,17 @@ func (p *Proxy) serve(w http.ResponseWriter, r *http.Request) {
 		refused.answer(w)
 		return
 	}
+	ctx := r.Context()
+	if x.guarded() {
+		// Once the registry has begun to change something we want to hear how
+		// it ended, even if the client no longer does.
+		ctx = context.WithoutCancel(ctx)
+	}
+	ctx, x.cancel = context.WithCancel(ctx)
+	defer x.cancel()
+	x.in = x.in.WithContext(ctx)
 	// The reverse proxy panics when the client goes away during the answer.
 	// The panic must go on, and the outcome must be recorded all the same.
-	ctx := x.in.Context()
 	defer x.finish(ctx)
 	x.forward(ctx, w)
 }

@@ -114,13 +114,13 @@ func pause(ctx context.Context, d time.Duration) {
 
 // A Health says what an operator should know.
 type Health struct {
-	Ready   bool          `json:"ready"`         // requests that change something are let through
-	LogAway time.Duration `json:"log_away"`      // for how long nothing could be recorded, 0 when it can
-	Open    int           `json:"open_intents"`  // requests that change something, on their way
-	Lost    int           `json:"lost_outcomes"` // intents whose end could not be kept; the next run ends them
-	Dropped int           `json:"dropped_reads"` // not told to the log yet
-	Behind  int           `json:"spooled"`       // events on disk that are not in the log yet
-	Foreign []string      `json:"foreign_hosts"` // hosts to which the registry's documents send clients, round the proxy
+	Ready   bool          // requests that change something are let through
+	LogAway time.Duration // for how long nothing could be recorded, 0 when it can
+	Open    int           // requests that change something, on their way
+	Lost    int           // intents whose end could not be kept; the next run ends them
+	Dropped int           // not told to the log yet
+	Behind  int           // events on disk that are not in the log yet
+	Foreign []string      // hosts to which the registry's documents send clients, round the proxy
 }
 
 // Health returns how the proxy is now.

@@ -13,7 +13,8 @@ import (
 // toy is a small registry protocol, so that these tests are about the proxy:
 //
 //	PUT    /login/NAME    the body is a password, the answer a token
-//	PUT    /mint/NAME     the answer is another token of the caller
+//	PUT    /mint/NAME     the answer is another token of the caller, or of a
+//	                      trusted publisher if NAME is "publisher"
 //	GET    /-/whoami      the answer is the name
 //	PUT    /pkg/NAME      publishes, POST the same with a challenge
 //	DELETE /pkg/NAME      with a body that says which version
@@ -128,6 +129,12 @@ func (x *toyExchange) Result() registry.Result {
 	}
 	r := registry.Result{Events: []*event.Event{e}}
 	if x.tag == "user:token:create" {
+		if x.name == "publisher" {
+			r.Learned = []registry.Learned{{Secret: x.answer.String(), Identity: registry.Identity{
+				Credential: event.Credential{Kind: "oidc"}, OIDC: event.OIDC{Subject: "repo:acme/demo", Repository: "acme/demo", RunID: "7"},
+			}}}
+			return r
+		}
 		r.Learned = []registry.Learned{{Secret: x.answer.String(), Caller: true, Identity: registry.Identity{
 			Credential: event.Credential{Kind: "token", Name: x.name},
 		}}}

@@ -50,7 +50,8 @@ func OpenProxy(c *config.Proxy, way Way) (*proxy.Proxy, error) {
 		Prefix:            c.Prefix,
 		TrustedForwarders: c.TrustedForwarders,
 		OnLogAway:         policies(c.WhenLogIsAway),
-		AddressMembers:    []string{"tarball", "loginUrl", "doneUrl"},
+		AddressMembers:    []string{"tarball", "loginUrl", "doneUrl", "authUrl"},
+		Documents:         []proxy.Document{{Method: "POST", Path: "/-/v1/login", Body: "{}"}},
 		Log:               way.Log.With("proxy", c.Name),
 		Recorder:          way.Recorder,
 		Spool:             way.Spool,
@@ -68,7 +69,7 @@ func OpenProxy(c *config.Proxy, way Way) (*proxy.Proxy, error) {
 		p.Whoami = "/-/whoami"
 	}
 	if c.Probe != "" {
-		p.Documents = []proxy.Document{{Path: "/" + url.PathEscape(c.Probe)}}
+		p.Documents = append(p.Documents, proxy.Document{Path: "/" + url.PathEscape(c.Probe)})
 	}
 	return proxy.Open(p)
 }
