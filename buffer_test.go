@@ -167,7 +167,7 @@ func TestBufferReopened(t *testing.T) {
 	if _, err := custody.OpenBuffer(dir, log.client(t)); !errors.Is(err, disk.ErrLocked) {
 		t.Errorf("a second OpenBuffer = %v, want that it is taken", err)
 	}
-	for _, id := range ids(3 * custody.SendEvents / 2) {
+	for _, id := range ids(20) {
 		put(t, b, id)
 	}
 	b.Close()
@@ -179,15 +179,30 @@ func TestBufferReopened(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer b.Close()
-	if n := b.Behind(); n != 3*custody.SendEvents/2 {
+	if n := b.Behind(); n != 20 {
 		t.Errorf("%d events behind after opening again", n)
 	}
 	drain(t, b)
-	if got := log.ids(); !slices.Equal(got, ids(3*custody.SendEvents/2)) {
+	if got := log.ids(); !slices.Equal(got, ids(20)) {
+		t.Errorf("the log has %v", got)
+	}
+}
+
+// What waits is sent in batches of a bounded number, in order.
+func TestBufferBatches(t *testing.T) {
+	const n = 5 * custody.SendEvents / 2
+	log := newFakeLog(t)
+	b := openBuffer(t, new(disk.Mem), log.client(t))
+	defer b.Close()
+	for _, id := range ids(n) {
+		put(t, b, id)
+	}
+	drain(t, b)
+	if got := log.ids(); !slices.Equal(got, ids(n)) {
 		t.Errorf("the log has %d events, or in another order", len(got))
 	}
-	if n := log.asked("/v1/events"); n != 2 {
-		t.Errorf("%d requests, want 2 batches", n)
+	if n := log.asked("/v1/events"); n != 3 {
+		t.Errorf("%d requests, want 3 batches", n)
 	}
 }
 

@@ -67,6 +67,9 @@ func (f *Found) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
+// MarshalJSON implements [json.Marshaler]: it is what the log answered.
+func (f *Found) MarshalJSON() ([]byte, error) { return f.Raw, nil }
+
 // whole returns v as an int64 if it is a number that is one.
 func whole(v any) any {
 	if n, ok := v.(json.Number); ok {

@@ -3,9 +3,12 @@ package custody_test
 import (
 	"bytes"
 	"context"
+	"crypto/ed25519"
+	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -414,4 +417,49 @@ func TestMemoryShared(t *testing.T) {
 			t.Error(err)
 		}
 	}
+}
+
+// A policy that knows witnesses asks for their cosignatures; from a log that
+// has none it still accepts what its quorum allows, and nothing less.
+func TestReceiptWitnessed(t *testing.T) {
+	for _, c := range []struct {
+		quorum string
+		want   string
+	}{
+		{"none", ""},
+		{"w1", "quorum w1 is not reached"},
+	} {
+		t.Run("quorum "+c.quorum, func(t *testing.T) {
+			log := newFakeLog(t)
+			policy, err := proof.ParsePolicy([]byte("log " + log.vkey + "\nwitness w1 " + witnessKey(t) + "\nquorum " + c.quorum + "\n"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			asked := false
+			log.before = func(w http.ResponseWriter, r *http.Request) bool {
+				if r.FormValue("witnessed") != "true" {
+					return false
+				}
+				asked = true
+				writeProblem(w, 409, "no-witnesses", nil)
+				return true
+			}
+			_, r, err := log.client(t, custody.WithPolicy(policy)).RecordAndProve(t.Context(), release("1.0.0"))
+			if !asked || c.want == "" && err != nil || c.want != "" && (r != nil || err == nil || !strings.Contains(err.Error(), c.want)) {
+				t.Errorf("RecordAndProve = %v, asked for witnesses %v, want %q", err, asked, c.want)
+			}
+		})
+	}
+}
+
+// witnessKey returns the verifier key of a witness that signs nothing here.
+func witnessKey(t *testing.T) string {
+	t.Helper()
+	public, _, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw := append([]byte{4}, public...)
+	id := sha256.Sum256(append([]byte("w.example.com\n"), raw...))
+	return fmt.Sprintf("w.example.com+%x+%s", id[:4], base64.StdEncoding.EncodeToString(raw))
 }

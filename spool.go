@@ -125,7 +125,7 @@ type spool struct {
 	oldest   time.Time // when that event was put; zero if there is none
 }
 
-// recoverSpool reads the files in fs and repairs what a crash left.
+// recoverSpool reads the files in dir.
 func recoverSpool(dir disk.FS) (*spool, error) {
 	firsts, err := listSegments(dir)
 	if err != nil {
@@ -139,15 +139,16 @@ func recoverSpool(dir disk.FS) (*spool, error) {
 		s.sent = max(s.sent, firsts[0])
 	}
 	s.next = s.sent
-	for i, first := range firsts {
-		if err := s.scan(dir, first, i == len(firsts)-1); err != nil {
+	for _, first := range firsts {
+		if err := s.scan(dir, first); err != nil {
 			return nil, fmt.Errorf("%s: %w", segment{first: first}.name(), err)
 		}
 	}
 	if len(s.segments) == 0 {
-		if err := s.begin(dir); err != nil {
-			return nil, err
-		}
+		s.segments = []segment{{first: s.next}}
+	}
+	if err := s.settle(dir); err != nil {
+		return nil, err
 	}
 	if s.oldest.IsZero() {
 		last := s.segments[len(s.segments)-1]
@@ -156,20 +157,20 @@ func recoverSpool(dir disk.FS) (*spool, error) {
 	return s, nil
 }
 
-// begin makes a new file for the next event.
-func (s *spool) begin(dir disk.FS) error {
-	seg := segment{first: s.next}
-	file, err := dir.Open(seg.name())
-	if err == nil {
-		err = errors.Join(file.Close(), dir.Sync())
+// settle makes the last file durable as it was read, creating it if there is
+// none: a process that was killed may have left events that the disk does not
+// have yet, and what is sent must keep its number.
+func (s *spool) settle(dir disk.FS) error {
+	file, err := dir.Open(s.segments[len(s.segments)-1].name())
+	if err != nil {
+		return err
 	}
-	s.segments = append(s.segments, seg)
-	return err
+	return errors.Join(file.Sync(), file.Close(), dir.Sync())
 }
 
-// scan takes in one file. Of the last one, what follows the last whole frame
-// was never acknowledged, and is cut off.
-func (s *spool) scan(dir disk.FS, first int64, last bool) error {
+// scan takes in one file. What a power cut left of frames that nobody was told
+// of is passed over, like damage, and new frames follow it.
+func (s *spool) scan(dir disk.FS, first int64) error {
 	seg := segment{first: first}
 	data, err := disk.ReadFile(dir, seg.name())
 	if err != nil {
@@ -190,26 +191,8 @@ func (s *spool) scan(dir disk.FS, first int64, last bool) error {
 		s.next = max(s.next, f.position+1)
 	}
 	seg.end = int64(len(data))
-	if last && end < len(data) {
-		seg.end = int64(end)
-		if err := truncate(dir, seg); err != nil {
-			return err
-		}
-	}
 	s.segments = append(s.segments, seg)
 	return nil
-}
-
-func truncate(dir disk.FS, s segment) error {
-	file, err := dir.Open(s.name())
-	if err != nil {
-		return err
-	}
-	err = file.Truncate(s.end)
-	if err == nil {
-		err = file.Sync()
-	}
-	return errors.Join(err, file.Close())
 }
 
 // listSegments returns the positions that the files of dir start with.

@@ -2,8 +2,10 @@ package proof_test
 
 import (
 	"bytes"
+	"crypto/ed25519"
 	"crypto/sha256"
 	"encoding/base64"
+	"encoding/binary"
 	"fmt"
 	"strings"
 	"testing"
@@ -248,8 +250,20 @@ func TestCosignatures(t *testing.T) {
 			t.Errorf("%s signed at %v", s.Witness, s.Time)
 		}
 	}
-	// The time is covered by the signature, and may not be left out.
-	if _, err := proof.OpenCheckpoint(cosign(t, msg, w2.signer, timeless{w1.signer}), policy); err == nil {
+	// The time is covered by the signature, and may neither be left out nor be
+	// beyond what the format allows.
+	for _, seconds := range []uint64{0, 1 << 63} {
+		odd := &oddTime{name: "w1.example", seed: bytes.Repeat([]byte{5}, ed25519.SeedSize), seconds: seconds}
+		if _, err := proof.OpenCheckpoint(cosign(t, msg, w2.signer, odd), policy); err == nil {
+			t.Errorf("a cosignature at second %d is accepted", seconds)
+		}
+	}
+	good := &oddTime{name: "w1.example", seed: bytes.Repeat([]byte{5}, ed25519.SeedSize), seconds: 1}
+	if _, err := proof.OpenCheckpoint(cosign(t, msg, w2.signer, good), policy); err != nil {
+		t.Errorf("a cosignature at second 1: %v", err)
+	}
+	good.lies = true
+	if _, err := proof.OpenCheckpoint(cosign(t, msg, w2.signer, good), policy); err == nil {
 		t.Error("a cosignature with another time than was signed is accepted")
 	}
 	// Nothing by a witness replaces the log's own signature.
@@ -259,11 +273,28 @@ func TestCosignatures(t *testing.T) {
 	}
 }
 
-// A timeless signer sets the time of its cosignatures to zero.
-type timeless struct{ note.Signer }
+// An oddTime is a witness whose clock says what it is told.
+type oddTime struct {
+	name    string
+	seed    []byte
+	seconds uint64
+	lies    bool // about the time it signed
+}
 
-func (s timeless) Sign(msg []byte) ([]byte, error) {
-	sig, err := s.Signer.Sign(msg)
-	clear(sig[:8])
-	return sig, err
+func (o *oddTime) key() ed25519.PrivateKey { return ed25519.NewKeyFromSeed(o.seed) }
+
+func (o *oddTime) Name() string { return o.name }
+
+func (o *oddTime) KeyHash() uint32 {
+	sum := sha256.Sum256(append([]byte(o.name+"\n\x04"), o.key()[32:]...))
+	return binary.BigEndian.Uint32(sum[:])
+}
+
+func (o *oddTime) Sign(text []byte) ([]byte, error) {
+	sig := ed25519.Sign(o.key(), fmt.Appendf(nil, "cosignature/v1\ntime %d\n%s", o.seconds, text))
+	seconds := o.seconds
+	if o.lies {
+		seconds++
+	}
+	return append(binary.BigEndian.AppendUint64(nil, seconds), sig...), nil
 }

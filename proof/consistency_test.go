@@ -15,7 +15,6 @@ import (
 func TestConsistency(t *testing.T) {
 	const most = 9
 	key := logKey(t, "log.example", 1)
-	policy := mustPolicy(t, "%s", key.vkey)
 	l := newSmallLog(t, most)
 	for old := int64(0); old <= most; old++ {
 		for n := old; n <= most; n++ {
@@ -26,25 +25,32 @@ func TestConsistency(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			if larger, err := c.Check(policy, l.tree(t, old)); err != nil || larger.N != n {
-				t.Errorf("from %d to %d: %v", old, n, err)
-			}
-			for other := int64(0); other <= most; other++ {
-				if _, err := c.Check(policy, l.tree(t, other)); err == nil && other != old {
-					t.Errorf("evidence from %d to %d convinces for %d", old, n, other)
-				}
-			}
-			forked := tlog.Tree{N: old, Hash: sha256.Sum256([]byte("fork"))}
-			if _, err := c.Check(policy, forked); err == nil {
-				t.Errorf("evidence from %d to %d convinces for a fork", old, n)
-			}
-			longer := *c
-			longer.Path = append(longer.Path, tlog.Hash{})
-			if _, err := longer.Check(policy, l.tree(t, old)); err == nil {
-				t.Errorf("evidence from %d to %d with a hash too many convinces", old, n)
-			}
+			convincesFor(t, c, n, l, mustPolicy(t, "%s", key.vkey))
 			sameText(t, c)
 		}
+	}
+}
+
+// convincesFor checks that c, about growth to n, convinces who saw c.Old
+// records of l, and nobody else.
+func convincesFor(t *testing.T, c *proof.Consistency, n int64, l *smallLog, policy *proof.Policy) {
+	t.Helper()
+	if larger, err := c.Check(policy, l.tree(t, c.Old)); err != nil || larger.N != n {
+		t.Errorf("from %d to %d: %v", c.Old, n, err)
+	}
+	for other := range l.size + 1 {
+		if _, err := c.Check(policy, l.tree(t, other)); err == nil && other != c.Old {
+			t.Errorf("evidence from %d to %d convinces for %d", c.Old, n, other)
+		}
+	}
+	forked := tlog.Tree{N: c.Old, Hash: sha256.Sum256([]byte("fork"))}
+	if _, err := c.Check(policy, forked); err == nil {
+		t.Errorf("evidence from %d to %d convinces for a fork", c.Old, n)
+	}
+	longer := *c
+	longer.Path = append(longer.Path, tlog.Hash{})
+	if _, err := longer.Check(policy, l.tree(t, c.Old)); err == nil {
+		t.Errorf("evidence from %d to %d with a hash too many convinces", c.Old, n)
 	}
 }
 

@@ -151,7 +151,7 @@ func parseURL(s string) (string, error) {
 // group takes in a group of names defined before.
 func (r *policyReader) group(args []string) error {
 	if len(args) < 3 {
-		return errors.New("want: group <name> all|any|<k> <name>...")
+		return errors.New("want: group <name> all|any|<k> <member> and more members")
 	}
 	g := &component{name: args[0]}
 	names := args[2:]

@@ -73,23 +73,29 @@ func TestProofIsAboutOneEntry(t *testing.T) {
 	for _, n := range []int64{1, 2, 3, 7, 8, 9, 20} {
 		l := newSmallLog(t, n)
 		for index := range n {
-			p := l.prove(t, n, index, key)
-			if c, err := p.Check(policy, tlog.RecordHash(entryAt(index))); err != nil || c.N != n {
-				t.Fatalf("entry %d of %d: %v", index, n, err)
-			}
-			for other := range n + 2 {
-				if other == index {
-					continue
-				}
-				if _, err := p.Check(policy, tlog.RecordHash(entryAt(other))); err == nil {
-					t.Errorf("proof of %d convinces for %d", index, other)
-				}
-				moved := *p
-				moved.Index = other
-				if _, err := moved.Check(policy, tlog.RecordHash(entryAt(index))); err == nil {
-					t.Errorf("entry %d convinces at %d of %d", index, other, n)
-				}
-			}
+			onlyFor(t, l.prove(t, n, index, key), n, policy)
+		}
+	}
+}
+
+// onlyFor checks that p, from a log of n entries, convinces for the entry at
+// its index, and there.
+func onlyFor(t *testing.T, p *proof.Proof, n int64, policy *proof.Policy) {
+	t.Helper()
+	if c, err := p.Check(policy, tlog.RecordHash(entryAt(p.Index))); err != nil || c.N != n {
+		t.Fatalf("entry %d of %d: %v", p.Index, n, err)
+	}
+	for other := range n + 2 {
+		if other == p.Index {
+			continue
+		}
+		if _, err := p.Check(policy, tlog.RecordHash(entryAt(other))); err == nil {
+			t.Errorf("proof of %d convinces for %d", p.Index, other)
+		}
+		moved := *p
+		moved.Index = other
+		if _, err := moved.Check(policy, tlog.RecordHash(entryAt(p.Index))); err == nil {
+			t.Errorf("entry %d convinces at %d of %d", p.Index, other, n)
 		}
 	}
 }

@@ -21,7 +21,7 @@ const published = `{"id":"e-1","tag":"project:release:add","time":"2026-03-31T00
   {"type":"version","id":"plain-7","name":"plain","version":"2"},
   {"type":"user","id":"u-88","name":"bob"}],
  "context":{"ip":"203.0.113.9","user_agent":"npm/11 Straße"},
- "metadata":{"note":"Two Words","deep":["needle"]},"reason":"say \"why\" c:\\x"}`
+ "metadata":{"note":"Two Words, ÄRGER","deep":["needle"]},"reason":"say \"why\" c:\\x"}`
 
 // TestMatch checks each kind of term against one event: what it must find, and
 // what stands close by and must not be found.
@@ -86,6 +86,7 @@ func TestMatch(t *testing.T) {
 		"STRASSE":                             false,
 		"straße":                              true,
 		"STRAßE":                              true,
+		"ärger":                               true,
 		`"two words"`:                         true,
 		`"words two"`:                         false,
 		"two words":                           true,

@@ -93,6 +93,7 @@ func (z *inflater) Write(p []byte) (int, error) {
 
 // Close ends the body and returns what was wrong with it.
 func (z *inflater) Close() error {
+	z.ended = true
 	z.next()
 	z.stop()
 	return z.err

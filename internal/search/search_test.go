@@ -300,32 +300,41 @@ func (s *shelf) distinctInOrder(seqs []int) []int {
 	return list
 }
 
-// TestManyBlocks is [TestSearch] over many blocks: in the order of time, the
-// other way round, and in none.
+// TestManyBlocks is [TestSearch] over many blocks, with times in any relation
+// to the order of the journal.
 func TestManyBlocks(t *testing.T) {
-	const n = 3 * 4096
-	for name, at := range map[string]func(i int) time.Duration{
-		"as they happened": func(i int) time.Duration { return time.Duration(i) * time.Second },
-		"backwards":        func(i int) time.Duration { return time.Duration(n-i) * time.Second },
-		"in any order":     func(i int) time.Duration { return time.Duration(i*7919%n) * time.Second },
-		"all at once":      func(int) time.Duration { return 0 },
+	const block = 4096
+	for _, c := range []struct {
+		name   string
+		blocks int
+		at     func(i int) int // when event i happened
+	}{
+		{"as they happened", 11, func(i int) int { return i }},
+		{"backwards", 3, func(i int) int { return -i }},
+		{"in any order", 3, func(i int) int { return i * 7919 % 12289 }},
+		{"in any order, many at one time", 3, func(i int) int { return i * 7919 % 12289 / 500 }},
+		{"all at once", 3, func(int) int { return 0 }},
+		{"blocks in another order", 3, func(i int) int { return i%block + []int{2, 0, 1, 3}[i/block]*block }},
 	} {
-		t.Run(name, func(t *testing.T) {
+		t.Run(c.name, func(t *testing.T) {
 			random := rand.New(rand.NewPCG(1, 2))
 			s := open(t)
 			defer s.stop()
 			var events []*event.Event
-			for i := range n + 17 {
+			for i := range c.blocks*block + 17 {
 				e := randomEvent(random.IntN, i)
-				e.Time = start.Add(at(i) / 100)
+				e.Time = start.Add(time.Duration(c.at(i)) * 10 * time.Millisecond)
 				if i%3 > 0 { // many addresses, of which ranges are made
 					e.Context.IP = netip.AddrFrom4([4]byte{byte(random.IntN(64)), 0, byte(random.IntN(256)), 1}).String()
 				}
 				events = append(events, e)
 			}
 			s.add(events...)
-			for range 60 {
-				text := randomQuery(random.IntN)
+			queries := []string{"", "ip:7.0.0.0/8", "ip:0.0.0.0/2 token:t2 actor:bob source:proxy project:@demo/pkg"}
+			for range 60 / c.blocks {
+				queries = append(queries, randomQuery(random.IntN))
+			}
+			for _, text := range queries {
 				if diff := gocmp.Diff(s.expect(text, len(events)), s.all(text, 1000, func() {}), nilIsEmpty); diff != "" {
 					t.Fatalf("%q (-by looking at all +found):\n%.2000s", text, diff)
 				}

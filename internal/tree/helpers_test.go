@@ -18,7 +18,6 @@ import (
 	"github.com/custody-log/custody/internal/disk"
 	"github.com/custody-log/custody/internal/journal"
 	"github.com/custody-log/custody/internal/tree"
-	"github.com/custody-log/custody/proof"
 )
 
 // A fatal is the part of testing.TB that rapid.T offers too.
@@ -154,20 +153,6 @@ func sign(t fatal, tr *tree.Tree) tree.Signed {
 		t.Fatalf("Run: %v", err)
 	}
 	return tr.Latest()
-}
-
-// opened returns what a checkpoint commits to.
-func opened(t fatal, msg []byte) *proof.Checkpoint {
-	t.Helper()
-	policy, err := testKeys().Policy()
-	if err != nil {
-		t.Fatalf("Policy: %v", err)
-	}
-	c, err := proof.OpenCheckpoint(msg, policy)
-	if err != nil {
-		t.Fatalf("OpenCheckpoint: %v", err)
-	}
-	return c
 }
 
 func mustCutShort(t *testing.T, dir *disk.Mem, name string, size int64) {

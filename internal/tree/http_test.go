@@ -39,17 +39,7 @@ func TestHandler(t *testing.T) {
 		"/tile/1/000.p/2":   {H: 8, L: 1, N: 0, W: 2},
 	}
 	for path, tile := range tiles {
-		data, err := tlog.ReadTileData(tile, want)
-		if err != nil {
-			t.Fatal(err)
-		}
-		status, header, body := get(t, server.URL+path)
-		if status != http.StatusOK || !bytes.Equal(body, data) {
-			t.Errorf("%s = %d, %d bytes, want %d", path, status, len(body), len(data))
-		}
-		if header.Get("Content-Type") != "application/octet-stream" || header.Get("Cache-Control") != "public, max-age=31536000, immutable" {
-			t.Errorf("%s has headers %v", path, header)
-		}
+		wantTile(t, server.URL, path, want, tile)
 	}
 	for path, size := range map[string]int{"/tile/entries/000": 256 * 35, "/tile/entries/002.p/88": 88 * 35} {
 		if status, _, body := get(t, server.URL+path); status != http.StatusOK || len(body) != size {
@@ -67,8 +57,28 @@ func TestHandler(t *testing.T) {
 			t.Errorf("%s = %d, want 404", path, status)
 		}
 	}
-	if response, err := http.Post(server.URL+"/checkpoint", "text/plain", nil); err != nil || response.StatusCode != http.StatusMethodNotAllowed {
-		t.Errorf("POST checkpoint = %v, %v, want 405", response, err)
+	response, err := http.Post(server.URL+"/checkpoint", "text/plain", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusMethodNotAllowed {
+		t.Errorf("POST checkpoint = %d, want 405", response.StatusCode)
+	}
+}
+
+func wantTile(t *testing.T, base, path string, want oracle, tile tlog.Tile) {
+	t.Helper()
+	data, err := tlog.ReadTileData(tile, want)
+	if err != nil {
+		t.Fatal(err)
+	}
+	status, header, body := get(t, base+path)
+	if status != http.StatusOK || !bytes.Equal(body, data) {
+		t.Errorf("%s = %d, %d bytes, want %d", path, status, len(body), len(data))
+	}
+	if header.Get("Content-Type") != "application/octet-stream" || header.Get("Cache-Control") != "public, max-age=31536000, immutable" {
+		t.Errorf("%s has headers %v", path, header)
 	}
 }
 

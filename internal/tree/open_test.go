@@ -115,24 +115,30 @@ func TestDamagedFiles(t *testing.T) {
 			t.Run(name+" "+file, func(t *testing.T) {
 				dir, list, signed := signedLog(t)
 				damage(t, dir, file)
-				config := testConfig(dir, list)
-				var warned warnings
-				config.Log = slog.New(&warned)
-				tr, err := tree.Open(t.Context(), config)
-				if err != nil {
-					t.Fatalf("Open: %v", err)
-				}
-				if warned.n.Load() == 0 {
-					t.Error("mended without a word")
-				}
-				if err := tr.Check(t.Context(), list, entryOf, func(int64) {}); err != nil {
-					t.Errorf("Check after mending: %v", err)
-				}
-				if got := tr.Latest(); string(got.Message) != string(signed.Message) {
-					t.Error("the checkpoint changed")
-				}
+				mended(t, dir, list, signed)
 			})
 		}
+	}
+}
+
+// mended checks that Open mends the files in dir, and says so.
+func mended(t *testing.T, dir *disk.Mem, list records, signed tree.Signed) {
+	t.Helper()
+	config := testConfig(dir, list)
+	var warned warnings
+	config.Log = slog.New(&warned)
+	tr, err := tree.Open(t.Context(), config)
+	if err != nil {
+		t.Fatalf("Open: %v", err)
+	}
+	if warned.n.Load() == 0 {
+		t.Error("mended without a word")
+	}
+	if err := tr.Check(t.Context(), list, entryOf, func(int64) {}); err != nil {
+		t.Errorf("Check after mending: %v", err)
+	}
+	if got := tr.Latest(); string(got.Message) != string(signed.Message) {
+		t.Error("the checkpoint changed")
 	}
 }
 

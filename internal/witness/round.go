@@ -11,17 +11,17 @@ import (
 // step does all there is to do now.
 func (w *Witnesses) step(ctx context.Context) error {
 	if latest := w.config.Tree.Latest(); latest.Message != nil && string(latest.Message) != string(w.now.Message) && w.roundOver() {
-		w.now, w.since = latest, time.Now()
+		w.now = latest
 		clear(w.lines)
 	}
 	w.ask()
 	return w.publish(ctx)
 }
 
-// roundOver reports whether asking for the present checkpoint can stop, so
-// that a newer one gets its turn.
+// roundOver reports whether asking for the present checkpoint can stop, so that
+// a newer one gets its turn. No answer takes longer than requestTimeout.
 func (w *Witnesses) roundOver() bool {
-	if w.now.Message == nil || time.Since(w.since) >= requestTimeout {
+	if w.now.Message == nil {
 		return true
 	}
 	reached := w.reached()
@@ -185,7 +185,6 @@ func (w *Witnesses) wakeAt() time.Time {
 	if len(w.signed) > 0 {
 		sooner(w.signed[0].at.Add(MaxBehind))
 	}
-	sooner(w.since.Add(requestTimeout))
 	sooner(w.reachedAt.Add(stragglerWait))
 	for _, m := range w.members {
 		sooner(m.retryAt)

@@ -40,9 +40,9 @@ import (
 
 // Limits of asking.
 const (
-	MaxBehind      = 10 * time.Second // how far the public checkpoint may be behind for want of cosignatures
-	requestTimeout = 5 * time.Second  // for one answer of one witness
-	stragglerWait  = 500 * time.Millisecond
+	MaxBehind      = 10 * time.Second       // how far the public checkpoint may be behind for want of cosignatures
+	requestTimeout = 5 * time.Second        // for one answer of one witness
+	stragglerWait  = 500 * time.Millisecond // for more cosignatures than are needed
 	firstRetry     = 1 * time.Second
 	lastRetry      = 30 * time.Second
 	maxAnswerBytes = 64 << 10 // 64 KiB: room for several post-quantum cosignatures
@@ -69,7 +69,6 @@ type Witnesses struct {
 	// Used by Run only.
 	now       tree.Signed // the checkpoint that is being cosigned
 	lines     [][]byte    // cosignatures of now by member, nil where there is none
-	since     time.Time   // when asking for now began
 	witnessed []byte      // the newest checkpoint that reached the quorum
 	reachedAt time.Time   // when it did
 	signed    []moment    // checkpoints signed after it, oldest first

@@ -31,6 +31,7 @@ import (
 
 // A peer is a witness as in c2sp.org/tlog-witness that runs in the test.
 type peer struct {
+	t      *testing.T
 	signer note.Signer
 	vkey   string
 	log    *proof.Policy
@@ -54,11 +55,13 @@ func newPeer(t *testing.T, name string, keys *tree.Keys) *peer {
 	if vkey, err = cosignature.VKeyToCosignatureV1(vkey); err != nil {
 		t.Fatal(err)
 	}
-	policy, err := keys.Policy()
-	if err != nil {
-		t.Fatal(err)
+	p := &peer{t: t, signer: signer, vkey: vkey, seen: tlog.Tree{Hash: sha256.Sum256(nil)}}
+	if keys != nil {
+		if p.log, err = keys.Policy(); err != nil {
+			t.Fatal(err)
+		}
 	}
-	return &peer{signer: signer, vkey: vkey, log: policy, seen: tlog.Tree{Hash: sha256.Sum256(nil)}}
+	return p
 }
 
 func (p *peer) set(mode string) {
@@ -102,7 +105,24 @@ func (p *peer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if p.mode == "wrong signature" {
 		line[len(line)-10] ^= 1
 	}
+	switch p.mode {
+	case "stranger":
+		line = p.byStranger(text)
+	case "with a stranger":
+		line = append(p.byStranger(text), line...)
+	}
 	w.Write(line)
+}
+
+// byStranger returns a valid cosignature by a key that is in no policy.
+func (p *peer) byStranger(text string) []byte {
+	other := newPeer(p.t, "stranger.example", nil)
+	signed, err := note.Sign(&note.Note{Text: text + "\n"}, other.signer)
+	if err != nil {
+		panic(err)
+	}
+	_, line, _ := bytes.Cut(signed, []byte("\n\n"))
+	return line
 }
 
 // misbehave answers in place of an honest witness.
@@ -114,8 +134,6 @@ func (p *peer) misbehave(w http.ResponseWriter) bool {
 		http.Error(w, "out of order", http.StatusInternalServerError)
 	case "unknown log":
 		http.Error(w, "unknown log", http.StatusNotFound)
-	case "endless":
-		w.Write(make([]byte, 1<<20))
 	case "lying size":
 		w.WriteHeader(http.StatusConflict)
 		fmt.Fprintf(w, "%d\n", p.asked%2)
@@ -126,7 +144,7 @@ func (p *peer) misbehave(w http.ResponseWriter) bool {
 		w.WriteHeader(http.StatusConflict)
 		fmt.Fprint(w, "1000000\n")
 	case "redirect":
-		w.Header().Set("Location", "http://other.example/w/add-checkpoint")
+		w.Header().Set("Location", "http://elsewhere/w/add-checkpoint")
 		w.WriteHeader(http.StatusTemporaryRedirect)
 	case "rubbish":
 		fmt.Fprint(w, "— w1 AAAA\nhello\n\n")
@@ -146,11 +164,16 @@ func (ps peers) RoundTrip(r *http.Request) (response *http.Response, err error) 
 		return nil, errors.New("no such host")
 	}
 	p.mu.Lock()
-	silent := p.mode == "silent"
+	mode := p.mode
 	p.mu.Unlock()
-	if silent {
+	switch mode {
+	case "silent":
 		<-r.Context().Done()
 		return nil, r.Context().Err()
+	case "slow":
+		time.Sleep(250 * time.Millisecond)
+	case "endless":
+		return &http.Response{StatusCode: http.StatusOK, Body: io.NopCloser(&endless{t: p.t}), Request: r}, nil
 	}
 	defer func() {
 		if recover() != nil {
@@ -160,6 +183,20 @@ func (ps peers) RoundTrip(r *http.Request) (response *http.Response, err error) 
 	recorder := httptest.NewRecorder()
 	p.ServeHTTP(recorder, r)
 	return recorder.Result(), nil
+}
+
+// An endless answer never ends, and fails the test of who reads on and on.
+type endless struct {
+	t    *testing.T
+	read int
+}
+
+func (e *endless) Read(b []byte) (int, error) {
+	if e.read += len(b); e.read > 1<<20 {
+		e.t.Error("more than 1 MiB of an answer was read")
+		return 0, io.EOF
+	}
+	return len(b), nil
 }
 
 // A world is a log with witnesses, in a bubble of fake time.
@@ -292,6 +329,7 @@ func (x *world) wantPublic(size int64, witnessed bool, cosignatures int) {
 func TestAllWitnesses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		x := newWorld(t, "all", "w1", "w2", "w3")
+		x.peers["w2"].set("with a stranger")
 		x.start()
 		defer x.stop()
 		for i := range 20 {
@@ -310,12 +348,13 @@ func TestAllWitnesses(t *testing.T) {
 // With two of three asked for, nothing may be late for it.
 func TestOneWitnessFails(t *testing.T) {
 	for _, mode := range []string{
-		"down", "silent", "error", "unknown log", "endless", "lying size", "not a size", "ahead", "redirect", "rubbish", "wrong signature",
+		"down", "silent", "error", "unknown log", "endless", "lying size", "not a size", "ahead", "redirect", "rubbish", "wrong signature", "stranger",
 	} {
 		t.Run(mode, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				x := newWorld(t, "2", "w1", "w2", "w3")
 				x.peers["w2"].set(mode)
+				x.peers["elsewhere"] = newPeer(t, "elsewhere", x.keys)
 				x.start()
 				defer x.stop()
 				x.add(5, time.Second)
@@ -331,6 +370,9 @@ func TestOneWitnessFails(t *testing.T) {
 				if asked := x.peers["w2"].asked; asked > 20 {
 					t.Errorf("the failing witness was asked %d times in some 14 s", asked)
 				}
+				if x.peers["elsewhere"].asked != 0 {
+					t.Error("a redirect was followed")
+				}
 				x.peers["w2"].set("")
 				time.Sleep(time.Minute)
 				x.add(1, time.Second)
@@ -338,6 +380,22 @@ func TestOneWitnessFails(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestFailingWitnessIsNotWaitedFor checks how soon a checkpoint is witnessed
+// while one witness takes its time and then fails: as soon as without it.
+func TestFailingWitnessIsNotWaitedFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		x := newWorld(t, "2", "w1", "w2", "w3")
+		x.peers["w2"].set("silent")
+		x.start()
+		defer x.stop()
+		x.add(1, 6*time.Second) // it failed once
+		for i := range 400 {
+			x.add(1, tree.SignInterval+10*time.Millisecond)
+			x.wantPublic(int64(i+2), true, 2)
+		}
+	})
 }
 
 // TestNoQuorum checks what is public while too few witnesses answer: the last
@@ -365,7 +423,7 @@ func TestNoQuorum(t *testing.T) {
 		if c := x.public(); c.N != 20 {
 			t.Errorf("still without witnesses public is size %d, want 20", c.N)
 		}
-		x.peers["w1"].set("")
+		x.peers["w1"].set("slow") // what it cosigns is older than what is public by then
 		last := int64(20)
 		for range 400 {
 			x.add(1, 100*time.Millisecond)

@@ -168,11 +168,11 @@ func (x *exchange) access() registry.Result {
 	e := x.event(tag, o, x.p.project(x.at.pkg))
 	if tag == "project:mfa_requirement_change" {
 		e.Metadata["new"] = factor
-	} else {
-		put(e, "new", to)
-		if needs {
-			e.Metadata["publish_requires_mfa"] = factor
-		}
+	} else if needs {
+		e.Metadata["publish_requires_mfa"] = factor
+	}
+	if to != "" {
+		putWord(e, "new", to, "public", "restricted", "private")
 	}
 	if overrides {
 		e.Metadata["automation_token_overrides_mfa"] = tokens

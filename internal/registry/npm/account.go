@@ -252,7 +252,7 @@ func (x *exchange) secondFactor(o event.Outcome) *event.Event {
 		return x.profileEvent("user:mfa:disable", o)
 	case o == event.Success && x.said.Kind("tfa") != registry.String:
 		e := x.profileEvent("user:mfa:level_change", o)
-		put(e, "new", mode)
+		putWord(e, "new", mode, "auth-only", "auth-and-writes")
 		return e
 	}
 	e := x.profileEvent("user:mfa:enroll", o)

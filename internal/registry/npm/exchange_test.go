@@ -34,32 +34,43 @@ var bearer = map[string]string{"Authorization": "Bearer npm_demotokendemotoken"}
 // run lets p see a talk.
 func run(t testing.TB, p *npm.Protocol, k talk) registry.Result {
 	t.Helper()
-	path, query, _ := strings.Cut(k.path, "?")
-	header := make(http.Header)
-	for name, value := range k.header {
-		header.Set(name, value)
-	}
-	x, err := p.Begin(&registry.Request{Method: k.method, Path: path, Query: query, Header: header})
+	x, err := begin(p, k)
 	if err != nil {
 		t.Fatalf("Begin(%s %s): %v", k.method, k.path, err)
 	}
 	if x == nil {
 		return registry.Result{}
 	}
+	return carry(x, k)
+}
+
+// begin lets p see the request line and header of a talk.
+func begin(p *npm.Protocol, k talk) (registry.Exchange, error) {
+	path, query, _ := strings.Cut(k.path, "?")
+	header := make(http.Header)
+	for name, value := range k.header {
+		header.Set(name, value)
+	}
+	return p.Begin(&registry.Request{Method: k.method, Path: path, Query: query, Header: header})
+}
+
+// carry lets x see the rest of a talk.
+func carry(x registry.Exchange, k talk) registry.Result {
 	for _, path := range x.Before() {
 		feed(x.BeforeBody(path).Write, []byte(k.before), 1<<20)
 	}
 	if w := x.RequestBody(); w != nil {
 		feed(w.Write, []byte(k.body), 1<<20)
 	}
-	if k.status != 0 {
-		answer := make(http.Header)
-		for name, value := range k.answerHeader {
-			answer.Set(name, value)
-		}
-		if w := x.Response(k.status, answer); w != nil {
-			feed(w.Write, []byte(k.answer), 1<<20)
-		}
+	if k.status == 0 {
+		return x.Result()
+	}
+	answer := make(http.Header)
+	for name, value := range k.answerHeader {
+		answer.Set(name, value)
+	}
+	if w := x.Response(k.status, answer); w != nil {
+		feed(w.Write, []byte(k.answer), 1<<20)
 	}
 	return x.Result()
 }
@@ -125,6 +136,15 @@ func TestNamesInPaths(t *testing.T) {
 				t.Errorf("subjects %q, want %q", got, tt.want)
 			}
 		})
+	}
+}
+
+// One name in two registries is two packages, where the operator says so.
+func TestRepository(t *testing.T) {
+	p := npm.New(npm.Options{Repository: "https://npm.example"})
+	r := run(t, p, talk{method: "DELETE", path: "/demo-pkg/-rev/1-a", header: bearer, status: 201})
+	if got, want := r.Events[0].Subjects[0].ID, "pkg:npm/demo-pkg?repository_url=https:%2F%2Fnpm.example"; got != want || p.Name() != "npm" {
+		t.Errorf("ID %q, want %q", got, want)
 	}
 }
 
@@ -218,6 +238,7 @@ func TestNothingToTell(t *testing.T) {
 		{"sign-in in the browser that there is not", talk{method: "POST", path: "/-/v1/login", body: `{}`, status: 404}},
 		{"a sign-in that needs a second factor", talk{method: "PUT", path: "/-/user/org.couchdb.user:alice", header: bearer, body: loginBody, status: 401, answerHeader: map[string]string{"WWW-Authenticate": "OTP"}}},
 		{"a sign-in that goes on with the user's document", talk{method: "PUT", path: "/-/user/org.couchdb.user:alice", body: loginBody, status: 409}},
+		{"polling with another method than GET", talk{method: "PUT", path: "/-/v1/done?authId=9", header: bearer, body: `"1.0.0"`, status: 200, answer: `{"token":"otp-token"}`}},
 		{"whoami of nobody", talk{method: "GET", path: "/-/whoami", header: bearer, status: 200, answer: `{}`}},
 	}
 	for _, tt := range tests {

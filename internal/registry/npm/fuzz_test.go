@@ -31,33 +31,25 @@ func FuzzExchange(f *testing.F) {
 	f.Add("PUT", "/demo-pkg/-rev/1", false, []byte(was), []byte(`{"versions":{}}`), 200, "", []byte(`{}`))
 	p := npm.New(npm.Options{})
 	f.Fuzz(func(t *testing.T, method, path string, otp bool, before, body []byte, status int, challenge string, answer []byte) {
-		path, query, _ := strings.Cut(path, "?")
-		header := http.Header{"Authorization": {"Bearer npm_demotokendemotoken"}}
-		if otp {
-			header.Set("Npm-Otp", "739154")
+		k := talk{
+			method: method, path: path, header: map[string]string{"Authorization": "Bearer npm_demotokendemotoken"},
+			before: string(before), body: string(body),
+			status: status, answer: string(answer), answerHeader: map[string]string{"Www-Authenticate": challenge},
 		}
-		x, err := p.Begin(&registry.Request{Method: method, Path: path, Query: query, Header: header})
+		if otp {
+			k.header["Npm-Otp"] = "739154"
+		}
+		x, err := begin(p, k)
 		if _, unsafe := errors.AsType[*registry.PathError](err); err != nil && !unsafe {
 			t.Fatal(err)
 		}
-		if err != nil || x == nil {
+		if x == nil {
 			return
 		}
 		if act := x.Act(); act == nil || act.Tag == "" {
 			t.Fatal("an exchange without an intent")
 		}
-		for _, path := range x.Before() {
-			feed(x.BeforeBody(path).Write, before, 1<<20)
-		}
-		if w := x.RequestBody(); w != nil {
-			feed(w.Write, body, 1<<20)
-		}
-		if status != 0 {
-			if w := x.Response(status, http.Header{"Www-Authenticate": {challenge}}); w != nil {
-				feed(w.Write, answer, 1<<20)
-			}
-		}
-		r := x.Result()
+		r := carry(x, k)
 		if len(r.Events) > 100 {
 			t.Errorf("%d events", len(r.Events))
 		}
@@ -109,19 +101,29 @@ func TestPieces(t *testing.T) {
 // The memory for one exchange does not grow with what passes.
 func TestExchangeMemory(t *testing.T) {
 	long := strings.Repeat("n", 500)
+	var many strings.Builder
+	for i := range 1000 {
+		fmt.Fprintf(&many, `"%d":"1",`, i)
+	}
 	tests := map[string]struct{ open, item string }{ // item has the number of the item in it
-		"versions":           {`{"versions":{`, `"` + long + `%d":{}`},
-		"tags":               {`{"dist-tags":{`, `"%d":"` + long + `"`},
-		"files":              {`{"_attachments":{`, `"%d":{"content_type":"` + long + `"}`},
-		"owners":             {`{"maintainers":[`, `{"name":"` + long + `%d"}`},
-		"members at the top": {`{`, `"` + long + `%d":1`},
-		"dependencies":       {`{"versions":{"1.0.0":{"dependencies":{`, `"` + long + `%d":"1"`},
-		"deprecations":       {`{"versions":{`, `"%[1]d":{"deprecated":"` + long + `%[1]d"}`},
+		"versions":             {`{"versions":{`, `"` + long + `%d":{}`},
+		"tags":                 {`{"dist-tags":{`, `"%d":"` + long + `"`},
+		"files":                {`{"_attachments":{`, `"%d":{"content_type":"` + long + `"}`},
+		"owners":               {`{"maintainers":[`, `{"name":"` + long + `%d"}`},
+		"members at the top":   {`{`, `"` + long + `%d":1`},
+		"dependencies":         {`{"versions":{"1.0.0":{"dependencies":{`, `"%d":"1"`},
+		"names and texts":      {`{`, `"` + long + `%d":"` + long + `"`},
+		"dependencies of many": {`{"versions":{`, `"%[1]d":{"dependencies":{` + many.String() + `"x":"1"}}`},
+		"deprecations":         {`{"versions":{`, `"%[1]d":{"deprecated":"` + long + `%[1]d"}`},
 	}
 	const limit = 4 << 20 // 4 MiB, for two documents
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
-			x, err := npm.New(npm.Options{}).Begin(&registry.Request{Method: "PUT", Path: "/demo-pkg", Header: http.Header{}})
+			path := "/demo-pkg"
+			if name == "names and texts" {
+				path = "/-/package/demo-pkg/dist-tags"
+			}
+			x, err := npm.New(npm.Options{}).Begin(&registry.Request{Method: "PUT", Path: path, Header: http.Header{}})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -145,10 +147,10 @@ func TestExchangeMemory(t *testing.T) {
 	}
 }
 
-// grow writes a document with 50,000 of one item.
+// grow writes a document with 16 MiB of one item.
 func grow(w io.Writer, open, item string) {
 	_, _ = io.WriteString(w, open) // writers of this package never fail
-	for i := range 50_000 {
+	for i := range 16 << 20 / len(item) {
 		_, _ = fmt.Fprintf(w, item+",", i)
 	}
 }

@@ -3,6 +3,7 @@ package npm
 import (
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/custody-log/custody/event"
@@ -120,6 +121,16 @@ func one(e *event.Event) registry.Result { return registry.Result{Events: []*eve
 func put(e *event.Event, name, text string) {
 	if text = clean(text); text != "" {
 		e.Metadata[name] = text
+	}
+}
+
+// putWord sets a member to a word, if it is one of those that it can be. The
+// client chooses it, and the catalogue lists what there is.
+func putWord(e *event.Event, name, text string, words ...string) {
+	if slices.Contains(words, text) {
+		e.Metadata[name] = text
+	} else {
+		e.Metadata["undetermined"] = true
 	}
 }
 

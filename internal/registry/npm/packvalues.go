@@ -275,6 +275,10 @@ func (p *packument) addDependency(ver *version, name string) {
 		return
 	}
 	last := &p.depends[len(p.depends)-1]
+	if len(last.sums) == maxDepends {
+		p.truncated = true
+		return
+	}
 	last.sums = append(last.sums, maphash.String(p.seed, name))
 	for p.sums++; p.sums > maxDependSums && len(p.depends) > 1; {
 		p.evict()

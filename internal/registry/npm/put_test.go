@@ -273,4 +273,25 @@ func TestLargeDocuments(t *testing.T) {
 	if got := lines(r.Events); len(got) != 1 || !strings.Contains(got[0], `"count":`) || !strings.Contains(got[0], `"truncated":true`) {
 		t.Errorf("events %.300q", got)
 	}
+	r = run(t, npm.New(npm.Options{}), talk{
+		method: "PUT", path: "/demo-pkg", header: bearer, status: 201,
+		before: packageOf(`"9.0.0":{}`, ``, ``), body: packageOf(versions+`,"9.0.0":{"deprecated":"x"}`, ``, ``),
+	})
+	for _, line := range lines(r.Events) {
+		if strings.HasPrefix(line, "project:release:remove") {
+			t.Errorf("what was not kept is said to be removed: %.300s", line)
+		}
+	}
+	long := strings.Repeat("<é", 160)
+	for i := range 40 {
+		fmt.Fprintf(&all, `"%s%d":{"deprecated":"x"},`, long, i)
+	}
+	r = run(t, npm.New(npm.Options{}), talk{
+		method: "PUT", path: "/demo-pkg", header: bearer, status: 201,
+		body: packageOf(strings.TrimSuffix(strings.TrimPrefix(all.String(), versions+","), ","), ``, ``),
+	})
+	checkEvents(t, []*told{{Events: r.Events}}, nil)
+	if len(r.Events) != 1 || len(r.Events[0].Subjects) < 3 || r.Events[0].Metadata["truncated"] != true {
+		t.Errorf("events %.300q", lines(r.Events))
+	}
 }
