@@ -105,7 +105,7 @@ func (s *Skimmer) Write(p []byte) (int, error) {
 			p = s.readString(p)
 		case inWord:
 			p = s.readWord(p)
-		default:
+		case atStart, atValue, atElement, atName, atMember, atColon, atNext, atEnd:
 			p = s.readStructure(p)
 		}
 	}

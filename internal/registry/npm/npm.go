@@ -24,6 +24,7 @@
 package npm
 
 import (
+	"errors"
 	"hash/maphash"
 	"net/http"
 	"strings"
@@ -104,7 +105,7 @@ func (p *Protocol) Begin(r *registry.Request) (registry.Exchange, error) {
 
 // withoutSecret takes the path out of a *PathError if it may hold a token.
 func withoutSecret(err error) error {
-	e, ok := err.(*registry.PathError)
+	e, ok := errors.AsType[*registry.PathError](err)
 	if !ok {
 		return err
 	}
