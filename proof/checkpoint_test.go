@@ -7,6 +7,8 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"fmt"
+	"iter"
+	"math/bits"
 	"strings"
 	"testing"
 	"time"
@@ -181,7 +183,7 @@ func TestCheckpointForms(t *testing.T) {
 	}
 }
 
-// TestChangedByte changes each byte of a checkpoint in every way. None may be
+// TestChangedByte changes each byte of a checkpoint. None may be
 // accepted: somebody is shown this to be convinced that nothing was changed.
 func TestChangedByte(t *testing.T) {
 	log, w := logKey(t, "log.example", 1), witnessKey(t, "w.example", 5)
@@ -191,9 +193,7 @@ func TestChangedByte(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i := range msg {
-		for flip := 1; flip < 256; flip++ {
-			changed := bytes.Clone(msg)
-			changed[i] ^= byte(flip)
+		for changed := range changes(msg, i) {
 			if _, err := proof.OpenCheckpoint(changed, policy); err == nil {
 				t.Fatalf("byte %d changed from %q to %q is accepted", i, msg[i], changed[i])
 			}
@@ -219,6 +219,25 @@ func TestChangedByte(t *testing.T) {
 	}
 	if _, err := proof.OpenCheckpoint(append(bytes.Clone(msg), make([]byte, proof.MaxCheckpointBytes)...), policy); err == nil {
 		t.Error("a checkpoint beyond the limit is accepted")
+	}
+}
+
+// changes yields text with byte i changed: every bit of it; and near the end
+// of a line, where base64 may have bits to spare, to every other byte.
+func changes(text []byte, i int) iter.Seq[[]byte] {
+	const near = 4 // bytes before the newline
+	return func(yield func([]byte) bool) {
+		end := bytes.IndexByte(text[i:], '\n')
+		for flip := 1; flip < 256; flip++ {
+			if bits.OnesCount(uint(flip)) > 1 && (end < 0 || end > near) {
+				continue
+			}
+			changed := bytes.Clone(text)
+			changed[i] ^= byte(flip)
+			if !yield(changed) {
+				return
+			}
+		}
 	}
 }
 

@@ -136,9 +136,8 @@ func drawHash(t *rapid.T) (h tlog.Hash) {
 	return h
 }
 
-// TestChangedProof changes each byte of a proof in every way. What is still
-// accepted must say the same; with the extra, which the leaf is made from, the
-// caller's part of the check, nothing is.
+// TestChangedProof changes each byte of a proof, and leaves bytes out. With the
+// leaf made from the extra, as callers do, none may convince.
 func TestChangedProof(t *testing.T) {
 	key := logKey(t, "log.example", 1)
 	policy := mustPolicy(t, "%s", key.vkey)
@@ -160,9 +159,7 @@ func TestChangedProof(t *testing.T) {
 		t.Fatal("the proof does not convince")
 	}
 	for i := range text {
-		for flip := 1; flip < 256; flip++ {
-			changed := bytes.Clone(text)
-			changed[i] ^= byte(flip)
+		for changed := range changes(text, i) {
 			if convinces(changed) {
 				t.Fatalf("byte %d changed from %q to %q is accepted", i, text[i], changed[i])
 			}

@@ -122,7 +122,8 @@ func TestSigningKeys(t *testing.T) {
 		post := func(what, body string) (int, struct {
 			Type          string
 			Keys, Retired []string
-		}) {
+		},
+		) {
 			w := b.do(call{method: "POST", path: "/v1/log/keys/" + what, scope: auth.Admin, header: jsonBody, body: body})
 			return w.Code, decode[struct {
 				Type          string

@@ -67,8 +67,12 @@ func TestEvent(t *testing.T) {
 		path   string
 		status int
 	}{
-		{"/v1/events/1", 404}, {"/v1/events/-1", 400}, {"/v1/events/first", 400},
-		{"/v1/events/99999999999999999999", 400}, {"/v1/events/9223372036854775807", 404}, {"/v1/events/0?x=1", 400},
+		{"/v1/events/1", 404},
+		{"/v1/events/-1", 400},
+		{"/v1/events/first", 400},
+		{"/v1/events/99999999999999999999", 400},
+		{"/v1/events/9223372036854775807", 404},
+		{"/v1/events/0?x=1", 400},
 	} {
 		if w := b.do(call{method: "GET", path: c.path, scope: auth.Read}); w.Code != c.status {
 			t.Errorf("GET %s = %d %s, want %d", c.path, w.Code, w.Body, c.status)

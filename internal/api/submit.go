@@ -106,9 +106,6 @@ func isArray(data []byte) bool {
 }
 
 func (a *API) acceptOne(w http.ResponseWriter, r *http.Request, from intake.Origin, b *body) error {
-	if err := event.CheckSize(len(b.bytes)); err != nil {
-		return err
-	}
 	one, err := a.Desk.Accept(r.Context(), from, b.bytes)
 	if err != nil {
 		return err

@@ -6,10 +6,14 @@ import (
 	"encoding/base64"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/klauspost/compress/gzip"
@@ -63,9 +67,7 @@ func zstded(t testing.TB, s string, options ...zstd.EOption) string {
 // with returns the headers of a JSON body and more.
 func with(header map[string]string, more ...string) map[string]string {
 	all := make(map[string]string)
-	for k, v := range header {
-		all[k] = v
-	}
+	maps.Copy(all, header)
 	for i := 0; i < len(more); i += 2 {
 		all[more[i]] = more[i+1]
 	}
@@ -168,8 +170,6 @@ type refusal struct {
 	want   problem // members that are not zero must be as here; texts must be part
 }
 
-func at(i int) *int { return &i }
-
 func refusals(t testing.TB) []refusal {
 	good := login("g", "alice")
 	array, ndjson := batch(event.MaxBatchEvents+1, "c")
@@ -206,16 +206,16 @@ func refusals(t testing.TB) []refusal {
 		{"nested too deep", jsonBody, metadata(`"a":` + strings.Repeat("[", 50) + strings.Repeat("]", 50)), 422, "invalid-event", problem{Path: "metadata.a"}},
 		{"batch of none", jsonBody, "[]", 422, "invalid-event", problem{Detail: "no events"}},
 		{"lines of none", lines, "\n\n", 422, "invalid-event", problem{Detail: "no events"}},
-		{"second of a batch", jsonBody, second(replace(`"role":"target"`, `"age":1`)), 422, "invalid-event", problem{Index: at(1), Path: "subjects[1].age"}},
-		{"third of the lines", lines, good + "\n\n" + login("h", "bob") + "\n" + `{"id":""}`, 422, "invalid-event", problem{Index: at(2), Path: "id"}},
+		{"second of a batch", jsonBody, second(replace(`"role":"target"`, `"age":1`)), 422, "invalid-event", problem{Index: new(1), Path: "subjects[1].age"}},
+		{"third of the lines", lines, good + "\n\n" + login("h", "bob") + "\n" + `{"id":""}`, 422, "invalid-event", problem{Index: new(2), Path: "id"}},
 		{"array open", jsonBody, "[" + good, 422, "invalid-event", problem{}},
-		{"array in lines", lines, "[" + good + "]", 422, "invalid-event", problem{Index: at(0)}},
-		{"batch with one ID twice", jsonBody, second(login("h", "carol")), 409, "conflict", problem{Index: at(1), Detail: "same batch"}},
+		{"array in lines", lines, "[" + good + "]", 422, "invalid-event", problem{Index: new(0)}},
+		{"batch with one ID twice", jsonBody, second(login("h", "carol")), 409, "conflict", problem{Index: new(1), Detail: "same batch"}},
 		{"known ID", jsonBody, login("known", "bob"), 409, "conflict", problem{Seq: new(int64), Detail: `the ID "known"`}},
-		{"known ID in a batch", jsonBody, second(login("known", "bob")), 409, "conflict", problem{Index: at(1), Seq: new(int64)}},
+		{"known ID in a batch", jsonBody, second(login("known", "bob")), 409, "conflict", problem{Index: new(1), Seq: new(int64)}},
 		{"event too long", jsonBody, long, 413, "too-large", problem{Limit: "event of at most 65536 bytes"}},
-		{"event of a batch too long", jsonBody, second(long), 413, "too-large", problem{Limit: "event of at most 65536 bytes", Index: at(1)}},
-		{"line too long", lines, good + "\n" + long, 413, "too-large", problem{Limit: "event of at most 65536 bytes", Index: at(1)}},
+		{"event of a batch too long", jsonBody, second(long), 413, "too-large", problem{Limit: "event of at most 65536 bytes", Index: new(1)}},
+		{"line too long", lines, good + "\n" + long, 413, "too-large", problem{Limit: "event of at most 65536 bytes", Index: new(1)}},
 		{"batch too long", jsonBody, huge, 413, "too-large", problem{Limit: "at most 8388608 bytes"}},
 		{"batch of too many", jsonBody, array, 413, "too-large", problem{Limit: "batch of at most 10000 events"}},
 		{"too many lines", lines, ndjson, 413, "too-large", problem{Limit: "batch of at most 10000 events"}},
@@ -300,19 +300,89 @@ func TestCutOff(t *testing.T) {
 	}
 }
 
-// TestAnnouncedLength checks that a length that is too large is refused before
+// TestUnknownLength checks that the limits hold also for bodies that do not say
+// how long they will be, and that a length that is too large is refused before
 // anything is read.
-func TestAnnouncedLength(t *testing.T) {
+func TestUnknownLength(t *testing.T) {
 	b := open(t, new(disk.Mem))
-	r := httptest.NewRequestWithContext(t.Context(), "POST", "/v1/events", &failing{})
-	r.ContentLength = 1 << 40
-	r.Header.Set("Authorization", "Bearer "+b.keys[auth.Submit])
-	r.Header.Set("Content-Type", "application/json")
-	w := httptest.NewRecorder()
-	b.handler.ServeHTTP(w, r)
-	if w.Code != http.StatusRequestEntityTooLarge {
-		t.Errorf("%d %s, want 413", w.Code, w.Body)
+	for _, c := range []struct {
+		name, encoding string
+		length         int64
+		body           io.Reader
+		limit          string
+	}{
+		{"announced", "", 1 << 40, &failing{}, "request of at most 8388608 bytes"},
+		{"endless", "", -1, &endless{text: " "}, "batch of at most 8388608 bytes after decompression"},
+		{"endless gzip of nothing", "gzip", -1, &endless{text: gzipped("")}, "request of at most 8388608 bytes"},
+		{"endless gzip of something", "gzip", -1, &endless{text: gzipped(strings.Repeat(" ", 1<<20))}, "batch of at most 8388608 bytes after decompression"},
+		{"endless zstd of nothing", "zstd", -1, &endless{text: zstded(t, "", zstd.WithZeroFrames(true))}, "request of at most 8388608 bytes"},
+	} {
+		r := httptest.NewRequestWithContext(t.Context(), "POST", "/v1/events", c.body)
+		r.ContentLength = c.length
+		r.Header.Set("Authorization", "Bearer "+b.keys[auth.Submit])
+		r.Header.Set("Content-Type", "application/json")
+		if c.encoding != "" {
+			r.Header.Set("Content-Encoding", c.encoding)
+		}
+		w := httptest.NewRecorder()
+		b.handler.ServeHTTP(w, r)
+		if p := decode[problem](t, w); w.Code != http.StatusRequestEntityTooLarge || p.Limit != c.limit {
+			t.Errorf("%s: %d %s, want 413 and %q", c.name, w.Code, w.Body, c.limit)
+		}
 	}
+}
+
+// An endless body repeats its text for ever.
+type endless struct {
+	text string
+	at   int
+}
+
+func (e *endless) Read(p []byte) (int, error) {
+	n := copy(p, e.text[e.at:])
+	e.at = (e.at + n) % len(e.text)
+	return n, nil
+}
+
+// TestLargeBodiesWait lets as many large bodies as may be in memory at once
+// stall: the next has to wait, and is told so; small ones are not held up.
+func TestLargeBodiesWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := open(t, new(disk.Mem))
+		var stalled []*io.PipeWriter
+		var all sync.WaitGroup
+		for range 32 {
+			in, out := io.Pipe()
+			r := httptest.NewRequestWithContext(t.Context(), "POST", "/v1/events", in)
+			r.ContentLength = -1
+			r.Header.Set("Authorization", "Bearer "+b.keys[auth.Submit])
+			r.Header.Set("Content-Type", "application/json")
+			all.Go(func() { b.handler.ServeHTTP(httptest.NewRecorder(), r) })
+			if _, err := io.WriteString(out, strings.Repeat(" ", 200<<10)); err != nil {
+				t.Fatal(err)
+			}
+			stalled = append(stalled, out)
+		}
+		began := time.Now()
+		b.submit(published)
+		if took := time.Since(began); took != 0 {
+			t.Errorf("a small event waited for %v", took)
+		}
+		header := with(jsonBody, "Content-Encoding", "gzip")
+		w := b.do(call{method: "POST", path: "/v1/events", scope: auth.Submit, header: header, body: gzipped(login("z", "bob"))})
+		if p := decode[problem](t, w); w.Code != 503 || p.Type != "/problems/busy" || p.Limit != "32 large or compressed requests at once" {
+			t.Errorf("one large body more = %d %s after %v, want 503 busy", w.Code, w.Body, time.Since(began))
+		}
+		stalled[0].Close()
+		if w := b.do(call{method: "POST", path: "/v1/events", scope: auth.Submit, header: header, body: gzipped(login("z", "bob"))}); w.Code != 201 {
+			t.Errorf("after one ended: %d %s, want 201", w.Code, w.Body)
+		}
+		for _, s := range stalled {
+			s.Close()
+		}
+		all.Wait()
+		b.stop()
+	})
 }
 
 // TestKeysAtTheDoor checks who is let in.

@@ -54,6 +54,7 @@ func (a *API) tail(w http.ResponseWriter, r *http.Request, _ *auth.Key) error {
 
 	t := &tail{api: a, query: q, next: next, w: w, control: http.NewResponseController(w)}
 	w.Header().Set("Content-Type", "text/event-stream")
+	w.Header().Set("Connection", "close")     // the deadlines of this answer are not for another
 	w.Header().Set("X-Accel-Buffering", "no") // asks proxies to pass on what comes as it comes
 	if r.Method == http.MethodHead {
 		return nil

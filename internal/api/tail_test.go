@@ -188,8 +188,13 @@ func TestTail(t *testing.T) {
 		now.close()
 		other.close()
 		for _, c := range []call{
-			{path: "/v1/tail?from=303"}, {path: "/v1/tail?from=-1"}, {path: "/v1/tail?from=x"}, {path: "/v1/tail?q=tag:"}, {path: "/v1/tail?after=2026-01-01"},
-			{path: "/v1/tail", header: map[string]string{"Last-Event-ID": "302"}}, {path: "/v1/tail", header: map[string]string{"Last-Event-ID": "x"}},
+			{path: "/v1/tail?from=303"},
+			{path: "/v1/tail?from=-1"},
+			{path: "/v1/tail?from=x"},
+			{path: "/v1/tail?q=tag:"},
+			{path: "/v1/tail?after=2026-01-01"},
+			{path: "/v1/tail", header: map[string]string{"Last-Event-ID": "302"}},
+			{path: "/v1/tail", header: map[string]string{"Last-Event-ID": "x"}},
 		} {
 			c.method, c.scope = "GET", auth.Read
 			if w := b.do(c); w.Code != 400 {
@@ -264,6 +269,41 @@ func TestHeartbeat(t *testing.T) {
 			t.Errorf("%+v, %t after %v among events that do not match", m, ok, time.Since(began))
 		}
 		time.Sleep(time.Minute)
+		r.close()
+		b.stop()
+	})
+}
+
+// TestHeartbeatWhenBusy checks that a tail says something also while it reads
+// through what does not match, on a disk that takes its time.
+func TestHeartbeatWhenBusy(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		fs := new(disk.Mem)
+		b := open(t, fs)
+		for i := range 8 {
+			array, _ := batch(500, fmt.Sprint("busy-", i))
+			b.submit(array)
+		}
+		b.settled()
+		r := b.tail("?q=actor:bob&from=0", nil)
+		r.next() // how soon to come back
+		r.close()
+		fs.Fail = func(op, path string) error {
+			if op == "read" && strings.HasPrefix(path, "journal/") {
+				time.Sleep(6 * time.Second)
+			}
+			return nil
+		}
+		r = b.tail("?q=actor:bob&from=0", nil)
+		r.next()
+		last := time.Now()
+		for m := (message{}); m.ID != "3999"; {
+			m, _ = r.next()
+			if quiet := time.Since(last); quiet > 22*time.Second {
+				t.Errorf("nothing for %v, up to event %s", quiet, m.ID)
+			}
+			last = time.Now()
+		}
 		r.close()
 		b.stop()
 	})

@@ -239,7 +239,7 @@ func departures(alice, bob *person) []step {
 		{
 			name: "owner add", who: alice, args: []string{"owner", "add", "bob", "demo-pkg"}, status: 1, says: "422",
 			events: []string{
-				`project:release:edit failure | user alice | session token-A | project:demo-pkg | derived=true error=bad incoming package data members=["_id","_rev","maintainers"] rev=REV status=422`,
+				`project:role:add failure | user alice | session token-A | project:demo-pkg | derived=true error=bad incoming package data rev=REV role=owner status=422 undetermined=true`,
 			},
 		},
 		{

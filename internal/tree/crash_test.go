@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -34,6 +35,7 @@ type life struct {
 	list   records
 	warned warnings
 
+	mu      sync.Mutex
 	step    int                   // operations on the disk so far
 	cutAt   int                   // the operation in which the power goes, 0 for never
 	keep    func(n int) int       // what the disk keeps, see [disk.Mem.Crash]
@@ -60,6 +62,8 @@ func runBriefly(t *testing.T, tr *tree.Tree) error {
 
 // power lets operations pass until the cut.
 func (l *life) power(string, string) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	l.step++
 	if l.step == l.cutAt {
 		l.crashed = l.dir.Crash(l.keep)
@@ -106,6 +110,8 @@ func (l *life) live() {
 
 func (l *life) unlessCut(what string, err error) {
 	l.t.Helper()
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	if l.crashed == nil {
 		l.t.Fatalf("%s: %v", what, err)
 	}

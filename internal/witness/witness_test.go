@@ -391,7 +391,7 @@ func TestFailingWitnessIsNotWaitedFor(t *testing.T) {
 		x.start()
 		defer x.stop()
 		x.add(1, 6*time.Second) // it failed once
-		for i := range 400 {
+		for i := range 150 {
 			x.add(1, tree.SignInterval+10*time.Millisecond)
 			x.wantPublic(int64(i+2), true, 2)
 		}
@@ -425,7 +425,7 @@ func TestNoQuorum(t *testing.T) {
 		}
 		x.peers["w1"].set("slow") // what it cosigns is older than what is public by then
 		last := int64(20)
-		for range 400 {
+		for range 200 {
 			x.add(1, 100*time.Millisecond)
 			if c := x.public(); c.N < last {
 				t.Fatalf("public size went from %d to %d", last, c.N)
@@ -435,7 +435,7 @@ func TestNoQuorum(t *testing.T) {
 		}
 		time.Sleep(time.Second)
 		synctest.Wait()
-		x.wantPublic(420, true, 2)
+		x.wantPublic(220, true, 2)
 	})
 }
 

@@ -10,7 +10,7 @@ import (
 )
 
 // common are the keys of metadata that any event may have.
-var common = []string{"accepted", "rev", "derived", "undetermined", "ambiguous", "truncated", "status", "error"}
+var common = []string{"derived", "undetermined", "ambiguous", "truncated", "status", "error"}
 
 var loadCatalogue = sync.OnceValues(catalogue.Load)
 

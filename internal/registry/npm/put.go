@@ -54,7 +54,9 @@ func (x *exchange) put() registry.Result {
 	}
 	c := compare(p.known, p)
 	events := x.changed(c, o)
-	if len(c.added) > 0 || c.empty() && !x.expired() {
+	if e := x.nameless(c, o); e != nil {
+		events = append(events, e)
+	} else if len(c.added) > 0 || c.empty() && !x.expired() {
 		e := x.event("project:release:edit", o, x.p.project(x.at.pkg))
 		putList(e, "versions_added", c.added) // without files: what the registry makes of them is its secret
 		putList(e, "members", p.members)
@@ -64,6 +66,24 @@ func (x *exchange) put() registry.Result {
 		e.Metadata["derived"] = true
 	}
 	return x.sealed(events)
+}
+
+// nameless returns the event of a document that changes nothing but how many
+// owners there are: some registries do not tell npm their names, and it sends
+// owners without. Nil: it is no such document.
+func (x *exchange) nameless(c *change, o event.Outcome) *event.Event {
+	p := x.doc
+	if !p.only("_id", "_rev", "maintainers") || !c.empty() || len(p.owners) == len(p.known.owners) {
+		return nil
+	}
+	tag := "project:role:add"
+	if len(p.owners) < len(p.known.owners) {
+		tag = "project:role:remove"
+	}
+	e := x.event(tag, o, x.p.project(x.at.pkg))
+	e.Metadata["role"] = "owner"
+	e.Metadata["undetermined"] = true
+	return e
 }
 
 // expired reports whether the registry refused because the document has
