@@ -103,8 +103,17 @@ func (c *Catalogue) CheckMetadata(tag, key string, kind Kind) error {
 		return nil
 	}
 	f, ok := t.metadata[key]
-	if !ok || f.Type.accepts(kind) {
+	if !ok {
 		return nil
 	}
-	return &MetadataError{Key: key, Want: f.Type, Reason: "must be " + fieldTypes[f.Type] + " (" + string(f.Type) + ")"}
+	return f.Check(kind)
+}
+
+// Check returns a [*MetadataError] if a value of the given kind cannot be one of
+// the field.
+func (f *Field) Check(kind Kind) error {
+	if f.Type.accepts(kind) {
+		return nil
+	}
+	return &MetadataError{Key: f.Name, Want: f.Type, Reason: "must be " + fieldTypes[f.Type] + " (" + string(f.Type) + ")"}
 }

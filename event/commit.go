@@ -89,37 +89,39 @@ func (c Commitment) Entry() Entry {
 // the AES-128-CTR stream whose key is the secret and whose counter starts at 0:
 // AES-128(secret, u128 big-endian i).
 type salts struct {
-	open, private cipher.Block
+	open, private [MaxFields * SaltBytes]byte
 }
 
-func newSalts(s *Secrets) salts {
-	return salts{open: newBlock(&s.Open), private: newBlock(&s.Private)}
+// make computes the first n salts of both secrets.
+func (s *salts) make(secrets *Secrets, n int) {
+	stream(&secrets.Open, s.open[:n*SaltBytes])
+	stream(&secrets.Private, s.private[:n*SaltBytes])
 }
 
-func newBlock(key *[SecretBytes]byte) cipher.Block {
+func stream(key *[SecretBytes]byte, out []byte) {
 	block, err := aes.NewCipher(key[:])
 	if err != nil {
 		panic("event: " + err.Error()) // unreachable: the key has 16 bytes
 	}
-	return block
+	var counter [aes.BlockSize]byte
+	cipher.NewCTR(block, counter[:]).XORKeyStream(out, zeros[:len(out)])
 }
 
-// at writes the salt of the i-th field of the event, counted from 0 over all
-// its fields in order, to salt.
-func (s salts) at(i int, private bool, salt *Salt) {
-	*salt = Salt{}
-	binary.BigEndian.PutUint64(salt[8:], uint64(i))
-	block := s.open
+var zeros [MaxFields * SaltBytes]byte
+
+// at returns the salt of the i-th field of the event, counted from 0 over all
+// its fields in order.
+func (s *salts) at(i int, private bool) *Salt {
 	if private {
-		block = s.private
+		return (*Salt)(s.private[i*SaltBytes:])
 	}
-	block.Encrypt(salt[:], salt[:])
+	return (*Salt)(s.open[i*SaltBytes:])
 }
 
 // SaltOf returns the salt of the i-th field of an event with these secrets,
 // counted from 0 over all its fields in order.
 func SaltOf(s *Secrets, i int, private bool) Salt {
-	var salt Salt
-	newSalts(s).at(i, private, &salt)
-	return salt
+	var all salts
+	all.make(s, i+1)
+	return *all.at(i, private)
 }

@@ -3,6 +3,7 @@ package event
 import (
 	"encoding/binary"
 	"fmt"
+	"math/bits"
 	"net/netip"
 	"sort"
 	"time"
@@ -69,43 +70,59 @@ func (f Fields) Text(name string) string {
 	return string(field.Value)
 }
 
+// maxRank is more than any rank, see names.go.
+const maxRank = 1024
+
 // A sorter puts fields in bytewise order of names. Its memory is used again.
 type sorter struct {
-	keys   []uint32 // rank and place of each field
-	sorted Fields
+	present [maxRank / 64]uint64 // a bit for each rank that a field has
+	place   [maxRank]uint8       // by rank: the field that has it; of several, the first
+	shared  []uint8              // fields that share a rank with an earlier one
+	sorted  Fields
 }
 
-// sort returns f in order; the result is valid until the next call.
+// sort returns f, of at most MaxFields, in order; the result is valid until the
+// next call.
 func (s *sorter) sort(f Fields) Fields {
-	s.keys = s.keys[:0]
+	s.present = [maxRank / 64]uint64{}
+	s.shared = s.shared[:0]
 	for i := range f {
 		if f[i].rank == 0 {
 			f[i].code = codeOf(f[i].Name)
 			f[i].rank = rankOf(f[i].Name)
 		}
-		s.keys = append(s.keys, uint32(f[i].rank)<<16|uint32(i))
-	}
-	// Insertion: there are about twenty fields, and most compare as numbers.
-	for i := 1; i < len(s.keys); i++ {
-		key := s.keys[i]
-		k := i
-		for ; k > 0 && s.less(f, key, s.keys[k-1]); k-- {
-			s.keys[k] = s.keys[k-1]
+		word, bit := &s.present[f[i].rank/64], uint64(1)<<(f[i].rank%64)
+		if *word&bit != 0 {
+			s.shared = append(s.shared, uint8(i))
+			continue
 		}
-		s.keys[k] = key
+		*word |= bit
+		s.place[f[i].rank] = uint8(i)
 	}
 	s.sorted = s.sorted[:0]
-	for _, key := range s.keys {
-		s.sorted = append(s.sorted, f[key&0xffff])
+	for w, word := range s.present {
+		for ; word != 0; word &= word - 1 {
+			rank := 64*w + bits.TrailingZeros64(word)
+			s.sorted = append(s.sorted, f[s.place[rank]])
+			s.sharing(f, rank)
+		}
 	}
 	return s.sorted
 }
 
-func (s *sorter) less(f Fields, a, b uint32) bool {
-	if a>>16 != b>>16 {
-		return a < b
+// sharing puts the other fields of a rank, which are the members of metadata
+// and names without a code, in order of their names behind the first.
+func (s *sorter) sharing(f Fields, rank int) {
+	first := len(s.sorted) - 1
+	for _, i := range s.shared {
+		if f[i].rank != rank {
+			continue
+		}
+		s.sorted = append(s.sorted, f[i])
+		for k := len(s.sorted) - 1; k > first && s.sorted[k].Name < s.sorted[k-1].Name; k-- {
+			s.sorted[k], s.sorted[k-1] = s.sorted[k-1], s.sorted[k]
+		}
 	}
-	return f[a&0xffff].Name < f[b&0xffff].Name
 }
 
 // check panics unless f is what a commitment may be made to. The formats would

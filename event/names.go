@@ -20,7 +20,7 @@ var (
 	}
 	// subjects.N.subjectMembers[k] has code subjectCode + 8*N + k.
 	subjectMembers = []string{"type", "id", "name", "version", "role"}
-	// changes.N.changeMembers[k] has code changeCode + 4*N + k.
+	// changes.N.changeMembers[k] has code ChangeCode + 4*N + k.
 	changeMembers = []string{"field", "old", "new"}
 )
 
@@ -29,8 +29,8 @@ const (
 	literalCode  = 0 // the name follows in full
 	MetadataCode = 63
 	subjectCode  = 64
-	changeCode   = subjectCode + 8*MaxSubjects
-	CodeLimit    = changeCode + 4*MaxChanges
+	ChangeCode   = subjectCode + 8*MaxSubjects
+	CodeLimit    = ChangeCode + 4*MaxChanges
 
 	metadataPrefix = "metadata."
 )
@@ -56,7 +56,7 @@ func newNameTable() *nameTable {
 	}
 	for n := range MaxChanges {
 		for k, member := range changeMembers {
-			t.byCode[changeCode+4*n+k] = fmt.Sprintf("changes.%d.%s", n, member)
+			t.byCode[ChangeCode+4*n+k] = fmt.Sprintf("changes.%d.%s", n, member)
 		}
 	}
 	for code, name := range t.byCode {
@@ -103,6 +103,9 @@ func NameOf(code int) string {
 	}
 	return table.byCode[code]
 }
+
+// CodeOf returns the code of name, see [Field.Code].
+func CodeOf(name string) int { return codeOf(name) }
 
 // codeOf returns the code of name.
 func codeOf(name string) int {

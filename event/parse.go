@@ -29,6 +29,7 @@ type Parser struct {
 	scanner
 	sorter
 	fields Fields            // as they come
+	stated bool              // the event states its outcome
 	keys   map[string]string // "metadata.KEY" by KEY
 }
 
@@ -66,9 +67,8 @@ func (p *Parser) finish() *InvalidError {
 	if len(p.fields) > maxFieldsAccepted {
 		return &InvalidError{Index: -1, Reason: tooMany}
 	}
-	_, stated := p.fields.Get("outcome")
 	for i := range p.Added {
-		if f := &p.Added[i]; !stated || f.Name != "outcome" {
+		if f := &p.Added[i]; !p.stated || f.Name != "outcome" {
 			p.fields = append(p.fields, *f)
 		}
 	}
@@ -105,6 +105,9 @@ func (p *Parser) at(path string) {
 type shape struct {
 	members []string
 	codes   []int // codes[i] is the name of members[i]; unused where the caller reads the member itself
+
+	slots  [64]int8 // place in members + 1, by slot of the name
+	factor [3]int   // of the name's length, first and last byte in its slot
 }
 
 // shapeOf returns the shape of the object at prefix.
@@ -113,7 +116,44 @@ func shapeOf(prefix string, members ...string) *shape {
 	for _, m := range members {
 		s.codes = append(s.codes, table.codes[prefix+m])
 	}
-	return s
+	for s.factor[0] = range 64 {
+		for s.factor[1] = range 64 {
+			for s.factor[2] = range 64 {
+				if s.place() {
+					return s
+				}
+			}
+		}
+	}
+	panic("event: two members of " + prefix + " share a slot whatever the factors")
+}
+
+// place gives each member its slot. It reports whether no two have the same.
+func (s *shape) place() bool {
+	s.slots = [64]int8{}
+	for i, m := range s.members {
+		slot := s.slot([]byte(m))
+		if s.slots[slot] != 0 {
+			return false
+		}
+		s.slots[slot] = int8(i + 1)
+	}
+	return true
+}
+
+func (s *shape) slot(name []byte) int {
+	return (len(name)*s.factor[0] + int(name[0])*s.factor[1] + int(name[len(name)-1])*s.factor[2]) % 64
+}
+
+// find returns the place of the member called name, or -1.
+func (s *shape) find(name []byte) int {
+	if len(name) == 0 {
+		return -1
+	}
+	if i := int(s.slots[s.slot(name)]) - 1; i >= 0 && s.members[i] == string(name) {
+		return i
+	}
+	return -1
 }
 
 var (
@@ -140,7 +180,7 @@ func (p *Parser) object(sh *shape, read func(i int)) (seen uint64) {
 		if p.err != nil {
 			return seen
 		}
-		i := slices.Index(sh.members, string(k))
+		i := sh.find(k)
 		switch {
 		case i < 0:
 			p.fail("is not a member of an event; registry-specific values belong in metadata")
@@ -171,6 +211,7 @@ func printable(name []byte) string {
 
 // event reads the whole event.
 func (p *Parser) event() {
+	p.stated = false
 	if p.space() != '{' || p.pos >= len(p.data) {
 		p.failSyntax("an object")
 		return
@@ -200,6 +241,7 @@ func (p *Parser) eventMember(i int) {
 		p.time(code)
 	case "outcome":
 		p.oneOf(code, outcomes)
+		p.stated = true
 	case "actor":
 		p.party(actorShape, true)
 	case "on_behalf_of":

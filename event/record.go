@@ -37,7 +37,7 @@ type Record struct {
 	Commitment Commitment // as stored; see [Record.Verify]
 	Fields     []StoredField
 
-	scratch Sealer // memory of Verify
+	scratch *Sealer // memory of Verify and Digests; nil before they are first called
 }
 
 // A StoredField is a field of a record.
@@ -58,7 +58,7 @@ func AppendRecord(dst []byte, f Fields, s *Secrets) ([]byte, Commitment) {
 
 // A Sealer makes many records with the same memory. It is for one goroutine.
 type Sealer struct {
-	salt      Salt
+	salts     salts
 	committed []byte // what the digest of one field is the hash of
 	digests   []byte // what the commitment is the hash of
 }
@@ -73,11 +73,10 @@ func (w *Sealer) AppendRecord(dst []byte, f Fields, s *Secrets) ([]byte, Commitm
 	dst = append(dst, s.Private[:]...)
 	dst = append(dst, noCommitment[:]...)
 	w.digests = appendCommitmentHead(w.digests[:0], len(f))
-	from := newSalts(s)
+	w.salts.make(s, len(f))
 	for i := range f {
 		field := &f[i]
-		from.at(i, field.Private, &w.salt)
-		w.committed = appendCommitted(w.committed[:0], &w.salt, field.Name, field.Type, field.Value)
+		w.committed = appendCommitted(w.committed[:0], w.salts.at(i, field.Private), field.Name, field.Type, field.Value)
 		digest := sha256.Sum256(w.committed)
 		w.digests = append(w.digests, digest[:]...)
 		dst = appendName(dst, field)
@@ -261,7 +260,8 @@ func (d *decoder) bytes(n int) []byte {
 func (r *Record) Digests() ([]Digest, []Salt) {
 	digests := make([]Digest, len(r.Fields))
 	all := make([]Salt, len(r.Fields))
-	from := newSalts(&r.Secrets)
+	from := &r.memory().salts
+	from.make(&r.Secrets, len(r.Fields))
 	for i := range r.Fields {
 		f := &r.Fields[i]
 		switch {
@@ -271,11 +271,18 @@ func (r *Record) Digests() ([]Digest, []Salt) {
 		case f.Explicit:
 			all[i] = f.Salt
 		default:
-			from.at(i, f.Private, &all[i])
+			all[i] = *from.at(i, f.Private)
 		}
 		digests[i] = DigestOf(&all[i], f.Name, f.Type, f.Value)
 	}
 	return digests, all
+}
+
+func (r *Record) memory() *Sealer {
+	if r.scratch == nil {
+		r.scratch = new(Sealer)
+	}
+	return r.scratch
 }
 
 // ErrCommitment means that a record's fields are not what its commitment
@@ -284,21 +291,20 @@ var ErrCommitment = errors.New("event: the fields do not match the commitment")
 
 // Verify recomputes the commitment from the fields and compares.
 func (r *Record) Verify() error {
-	w := &r.scratch
+	w := r.memory()
 	w.digests = appendCommitmentHead(w.digests[:0], len(r.Fields))
-	from := newSalts(&r.Secrets)
+	w.salts.make(&r.Secrets, len(r.Fields))
 	for i := range r.Fields {
 		f := &r.Fields[i]
 		if f.Erased {
 			w.digests = append(w.digests, f.Digest[:]...)
 			continue
 		}
+		salt := w.salts.at(i, f.Private)
 		if f.Explicit {
-			w.salt = f.Salt
-		} else {
-			from.at(i, f.Private, &w.salt)
+			salt = &f.Salt
 		}
-		w.committed = appendCommitted(w.committed[:0], &w.salt, f.Name, f.Type, f.Value)
+		w.committed = appendCommitted(w.committed[:0], salt, f.Name, f.Type, f.Value)
 		digest := sha256.Sum256(w.committed)
 		w.digests = append(w.digests, digest[:]...)
 	}

@@ -12,28 +12,37 @@ import (
 // to record the others: the caller must then call decide with the outcome.
 // While somebody else holds that right for one of them, claim waits.
 func (d *Desk) claim(ctx context.Context, b *draft) (decide func(journal.Seq, error), err error) {
-	if err := d.repeated(b); err != nil {
-		return nil, err
-	}
 	for {
-		doubts, busy, done := d.tryClaim(b)
+		c := d.tryClaim(b)
 		switch {
-		case done != nil:
-			return func(first journal.Seq, err error) { d.decide(b, done, first, err) }, nil
-		case busy != nil:
+		case c.done != nil:
+			return func(first journal.Seq, err error) { d.decide(b, c.done, first, err) }, nil
+		case c.repeats:
+			if err := repeated(b); err != nil {
+				return nil, err
+			}
+		case c.busy != nil:
 			select {
-			case <-busy:
+			case <-c.busy:
 			case <-ctx.Done():
 				return nil, ctx.Err()
 			}
 		default:
-			for _, doubt := range doubts {
+			for _, doubt := range c.doubts {
 				if err := d.compare(b, doubt); err != nil {
 					return nil, err
 				}
 			}
 		}
 	}
+}
+
+// A claim is the outcome of one try to claim a draft; one of its fields is set.
+type claim struct {
+	done    chan struct{} // claimed: to be closed when decided
+	busy    chan struct{} // another submission holds one of the events until this is closed
+	repeats bool          // an event stands in the draft twice
+	doubts  []doubt       // events to be compared with what is recorded first
 }
 
 // A doubt is an event that may be recorded already at some positions.
@@ -43,10 +52,8 @@ type doubt struct {
 }
 
 // tryClaim takes the right to record the events of b that are not duplicates,
-// until done is closed; unless another submission holds it for one of them,
-// which is over once busy is closed; or unless some must first be compared with
-// what is recorded.
-func (d *Desk) tryClaim(b *draft) (doubts []doubt, busy, done chan struct{}) {
+// if nothing is in the way.
+func (d *Desk) tryClaim(b *draft) (c claim) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for i := range b.events {
@@ -54,25 +61,31 @@ func (d *Desk) tryClaim(b *draft) (doubts []doubt, busy, done chan struct{}) {
 		if e.duplicate {
 			continue
 		}
-		if busy := d.pending[e.hash]; busy != nil {
-			return nil, busy, nil
+		if busy := d.pending.get(e.hash); busy != nil {
+			return claim{busy: busy}
 		}
-		var at []journal.Seq
-		d.known.find(e.hash, func(seq journal.Seq) { at = append(at, seq) })
-		if len(at) > e.seen {
-			doubts = append(doubts, doubt{i, at})
+		if known := d.known.count(e.hash); known > e.seen {
+			c.doubts = append(c.doubts, doubt{i, d.known.all(e.hash)})
 		}
 	}
-	if len(doubts) > 0 {
-		return doubts, nil, nil
+	if len(c.doubts) > 0 {
+		return c
 	}
-	done = make(chan struct{})
+	done := make(chan struct{})
 	for i := range b.events {
-		if e := &b.events[i]; !e.duplicate {
-			d.pending[e.hash] = done
+		e := &b.events[i]
+		if e.duplicate {
+			continue
 		}
+		if d.pending.get(e.hash) != nil { // ours: it stands in the draft twice
+			for k := range i {
+				d.pending.remove(b.events[k].hash)
+			}
+			return claim{repeats: true}
+		}
+		d.pending.put(e.hash, done)
 	}
-	return nil, nil, done
+	return claim{done: done}
 }
 
 // decide ends the claim of b, whose first fresh event is at first.
@@ -84,7 +97,7 @@ func (d *Desk) decide(b *draft, done chan struct{}, first journal.Seq, err error
 		if e.duplicate {
 			continue
 		}
-		delete(d.pending, e.hash)
+		d.pending.remove(e.hash)
 		if err == nil {
 			d.known.add(e.hash, seq)
 			seq++
@@ -105,17 +118,18 @@ func (d *Desk) compare(b *draft, doubt doubt) error {
 	if err != nil {
 		return fmt.Errorf("intake: %w", err)
 	}
+	id := mine.Open().Text("id")
 	for _, seq := range doubt.at {
 		theirs, err := d.read(seq)
 		if err != nil {
 			return err
 		}
 		fields := theirs.Open()
-		if fields.Text("id") != e.id || fields.Text("source") != b.from.Source {
+		if fields.Text("id") != id || fields.Text("source") != b.from.Source {
 			continue // another event with the same hash
 		}
 		if !sameEvent(mine.Open(), fields) {
-			return &ConflictError{Index: b.index(doubt.event), ID: e.id, Seq: seq}
+			return &ConflictError{Index: b.index(doubt.event), ID: id, Seq: seq}
 		}
 		e.duplicate, e.seq, e.commitment = true, seq, theirs.Commitment
 	}
@@ -123,14 +137,14 @@ func (d *Desk) compare(b *draft, doubt doubt) error {
 	return nil
 }
 
-// repeated finds events that stand in the draft twice.
-func (d *Desk) repeated(b *draft) error {
-	if len(b.events) < 2 {
-		return nil
-	}
+// repeated marks the events that stand in the draft twice.
+func repeated(b *draft) error {
 	first := make(map[uint64]int, len(b.events))
 	for i := range b.events {
 		e := &b.events[i]
+		if e.duplicate {
+			continue
+		}
 		k, ok := first[e.hash]
 		if !ok {
 			first[e.hash] = i
@@ -145,7 +159,7 @@ func (d *Desk) repeated(b *draft) error {
 			return fmt.Errorf("intake: %w", err)
 		}
 		if !sameEvent(mine.Open(), theirs.Open()) {
-			return &ConflictError{Index: i, ID: e.id, Seq: -1}
+			return &ConflictError{Index: i, ID: mine.Open().Text("id"), Seq: -1}
 		}
 		e.duplicate, e.seq, e.commitment = true, journal.Seq(-1-k), b.events[k].commitment
 	}

@@ -38,12 +38,13 @@ type Desk struct {
 	journal   *journal.Journal
 	catalogue *catalogue.Catalogue
 	personal  *personal
+	isType    *[event.CodeLimit]bool // see newIsType
 	seed      maphash.Seed
 	drafts    sync.Pool // of *draft
 
 	mu      sync.Mutex
-	known   table                    // durable events
-	pending map[uint64]chan struct{} // being recorded; closed when decided
+	known   table  // durable events
+	pending flight // being recorded
 
 	watch *watch
 }

@@ -29,7 +29,6 @@ type draft struct {
 type drafted struct {
 	end        int // of its record in draft.records
 	hash       uint64
-	id         string
 	sourceSeq  int64
 	commitment event.Commitment
 	seen       int         // how many known positions under hash were compared
@@ -57,9 +56,10 @@ func (b *draft) reset(from Origin) {
 // add checks the fields of an event against the catalogue and appends its
 // record.
 func (b *draft) add(i int, f event.Fields) error {
-	if err := b.desk.mark(f); err != nil {
-		err.Index = i
-		return err
+	g, invalid := b.desk.mark(f)
+	if invalid != nil {
+		invalid.Index = i
+		return invalid
 	}
 	if len(b.random) < 2*event.SecretBytes {
 		n := 1
@@ -74,13 +74,9 @@ func (b *draft) add(i int, f event.Fields) error {
 	clear(b.random[:2*event.SecretBytes])
 	b.random = b.random[2*event.SecretBytes:]
 
-	id, _ := f.Get("id")
-	e := drafted{id: string(id.Value), hash: b.desk.hash(b.from.Source, id.Value)}
-	if seq, ok := f.Get("source_seq"); ok {
-		e.sourceSeq = seq.Int()
-	}
-	if at, ok := f.Get("time"); ok && b.from.Trust == event.Witnessed {
-		b.desk.watch.clock(b.from.Source, b.now.Sub(at.Time()))
+	e := drafted{hash: b.desk.hash(b.from.Source, g.id), sourceSeq: g.sourceSeq}
+	if b.from.Trust == event.Witnessed {
+		b.desk.watch.clock(b.from.Source, b.now.Sub(g.at.Time()))
 	}
 	b.records, e.commitment = b.sealer.AppendRecord(b.records, f, &s)
 	e.end = len(b.records)

@@ -2,6 +2,7 @@ package intake
 
 import (
 	"errors"
+	"slices"
 	"strings"
 
 	"github.com/custody-log/custody/catalogue"
@@ -20,45 +21,99 @@ func newPersonal(c *catalogue.Catalogue) *personal {
 	return p
 }
 
+// A gist is what the desk needs of an event besides its record.
+type gist struct {
+	id        []byte
+	at        event.Field // its time
+	sourceSeq int64       // 0: it has none
+}
+
 // mark sets Private on the fields that the catalogue says are personal, and
 // checks the metadata against it. What the catalogue does not know is personal:
 // a salt wrongly kept apart does no harm, one wrongly kept for ever does.
-func (d *Desk) mark(f event.Fields) *event.InvalidError {
+func (d *Desk) mark(f event.Fields) (g gist, err *event.InvalidError) {
 	tag := f.Text("tag")
-	party := "" // the type of the party or subject whose members come next
+	known, _ := d.catalogue.Lookup(tag)
+	var party []byte // the type of the party or subject whose members come next
 	// Backwards, because a party's type comes after its name and ID. What changed
 	// comes before its values, so that is looked up.
 	for i := len(f) - 1; i >= 0; i-- {
 		field := &f[i]
-		if field.Code() == event.MetadataCode {
-			key := field.Name[len("metadata."):]
-			if err := d.checkMetadata(tag, key, field.Type); err != nil {
-				return err
+		code := field.Code()
+		core := d.personal[code]
+		switch {
+		case code == event.MetadataCode:
+			if err := markMetadata(field, known); err != nil {
+				return g, err
 			}
-			field.Private = d.catalogue.PersonalMetadata(tag, key)
 			continue
+		case code == codeID:
+			g.id = field.Value
+		case code == codeTime:
+			g.at = *field
+		case code == codeSourceSeq:
+			g.sourceSeq = field.Int()
+		case d.isType[code]:
+			party = field.Value
 		}
-		core := d.personal[field.Code()]
 		switch {
 		case core == nil:
 			field.Private = true
-		case !strings.HasPrefix(field.Name, "changes."):
-			if strings.HasSuffix(field.Name, ".type") {
-				party = string(field.Value)
-			}
-			field.Private = core.PersonalFor(party)
-		case strings.HasSuffix(field.Name, ".field"):
-			field.Private = d.catalogue.Personal(tag, field.Name)
+		case code < event.ChangeCode:
+			field.Private = core.Personal && !slices.Contains(core.Impersonal, string(party))
 		default:
-			change := strings.TrimSuffix(strings.TrimSuffix(field.Name, ".old"), ".new")
-			field.Private = d.catalogue.PersonalChange(tag, f.Text(change+".field"))
+			field.Private = d.changePersonal(tag, f, field.Name)
 		}
 	}
-	return nil
+	return g, nil
 }
 
-func (d *Desk) checkMetadata(tag, key string, t event.Type) *event.InvalidError {
-	err := d.catalogue.CheckMetadata(tag, key, catalogue.Kind(t))
+// Codes of the names that the desk looks for.
+var (
+	codeID        = event.CodeOf("id")
+	codeTime      = event.CodeOf("time")
+	codeSourceSeq = event.CodeOf("source_seq")
+)
+
+// newIsType says for each code whether it is that of a party's or subject's
+// type.
+func newIsType() *[event.CodeLimit]bool {
+	is := new([event.CodeLimit]bool)
+	for code := range is {
+		is[code] = strings.HasSuffix(event.NameOf(code), ".type")
+	}
+	return is
+}
+
+// changePersonal says whether a member of a change is personal.
+func (d *Desk) changePersonal(tag string, f event.Fields, name string) bool {
+	change, member, _ := cutLast(name)
+	if member == "field" {
+		return d.catalogue.Personal(tag, name)
+	}
+	return d.catalogue.PersonalChange(tag, f.Text(change+".field"))
+}
+
+// cutLast cuts name around its last dot.
+func cutLast(name string) (before, after string, found bool) {
+	if i := strings.LastIndexByte(name, '.'); i >= 0 {
+		return name[:i], name[i+1:], true
+	}
+	return name, "", false
+}
+
+// markMetadata marks and checks a member of metadata.
+func markMetadata(field *event.Field, known *catalogue.Type) *event.InvalidError {
+	field.Private = true
+	if known == nil {
+		return nil
+	}
+	declared, ok := known.Field(field.Name[len("metadata."):])
+	if !ok {
+		return nil
+	}
+	field.Private = declared.Personal
+	err := declared.Check(catalogue.Kind(field.Type))
 	if err == nil {
 		return nil
 	}
@@ -66,5 +121,5 @@ func (d *Desk) checkMetadata(tag, key string, t event.Type) *event.InvalidError 
 	if e, ok := errors.AsType[*catalogue.MetadataError](err); ok {
 		reason = e.Reason
 	}
-	return &event.InvalidError{Index: -1, Path: "metadata." + key, Reason: reason}
+	return &event.InvalidError{Index: -1, Path: field.Name, Reason: reason}
 }

@@ -27,8 +27,8 @@ func Open(ctx context.Context, c Config, progress func(journal.Seq)) (*Desk, err
 		journal:   c.Journal,
 		catalogue: c.Catalogue,
 		personal:  newPersonal(c.Catalogue),
+		isType:    newIsType(),
 		seed:      maphash.MakeSeed(),
-		pending:   make(map[uint64]chan struct{}),
 		watch:     newWatch(c.Sources, time.Now()),
 	}
 	size := c.Journal.Size()
