@@ -5,6 +5,7 @@ import (
 	"math"
 	"slices"
 	"strconv"
+	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
 )
@@ -36,13 +37,61 @@ func (s *scanner) value() (Type, []byte) {
 // whole reads a number and reports whether it is a whole one that an int64
 // holds, however it is written: 1, 1.0 and 1e0 are one number to most parsers.
 func (s *scanner) whole() (int64, bool) {
-	digits, plain := s.number()
-	if plain {
-		v, err := strconv.ParseInt(string(digits), 10, 64)
-		return v, err == nil
+	text, plain := s.number()
+	if s.err != nil {
+		return 0, false
 	}
-	v, err := strconv.ParseFloat(string(digits), 64)
-	return int64(v), err == nil && v == math.Trunc(v) && math.Abs(v) < 1<<63
+	digits, isWhole := string(text), true
+	if !plain {
+		digits, isWhole = wholeDigits(text)
+	}
+	if !isWhole {
+		return 0, false
+	}
+	v, err := strconv.ParseInt(digits, 10, 64)
+	return v, err == nil
+}
+
+// maxWholeDigits is one more than an int64 can have.
+const maxWholeDigits = 20
+
+// wholeDigits returns the digits of the number that text writes, with a sign
+// but without fraction and exponent, if it is whole and has no more than
+// maxWholeDigits; and whether it is whole at all.
+func wholeDigits(text []byte) (digits string, isWhole bool) {
+	mantissa, exponent := text, 0
+	if i := bytes.IndexAny(text, "eE"); i >= 0 {
+		mantissa = text[:i]
+		var err error
+		if exponent, err = strconv.Atoi(string(text[i+1:])); err != nil {
+			exponent = math.MaxInt32 // zero stays zero; all else is far beyond a double
+			if text[i+1] == '-' {
+				exponent = math.MinInt32
+			}
+		}
+	}
+	sign := ""
+	if mantissa[0] == '-' {
+		sign, mantissa = "-", mantissa[1:]
+	}
+	before, after, _ := bytes.Cut(mantissa, []byte("."))
+	after = bytes.TrimRight(after, "0")
+	all := bytes.TrimLeft(slices.Concat(before, after), "0")
+	if len(all) == 0 {
+		return "0", true
+	}
+	shift := exponent - len(after) // zeros to add, or digits to take off
+	if shift < 0 {
+		kept := bytes.TrimRight(all, "0")
+		if len(all)-len(kept) < -shift {
+			return "", false
+		}
+		all, shift = all[:len(all)+shift], 0
+	}
+	if len(all)+shift > maxWholeDigits {
+		return strings.Repeat("9", maxWholeDigits), true // beyond an int64
+	}
+	return sign + string(all) + strings.Repeat("0", shift), true
 }
 
 // canonical reads any JSON value and appends its RFC 8785 form to b.
@@ -118,22 +167,27 @@ func (s *scanner) canonicalObject(b []byte, depth int) []byte {
 const maxExact = 1 << 53
 
 // canonicalNumber reads a number and appends it as ECMAScript writes doubles.
+// What a double would make another kind of number, or another whole number, of
+// is refused.
 func (s *scanner) canonicalNumber(b []byte) []byte {
-	digits, plain := s.number()
+	text, plain := s.number()
 	if s.err != nil {
 		return b
 	}
-	v, err := strconv.ParseFloat(string(digits), 64)
+	v, err := strconv.ParseFloat(string(text), 64)
 	if err != nil || math.IsInf(v, 0) {
 		s.fail("has a number beyond the range of a double; send it as a string")
 		return b
 	}
-	exact, err := strconv.ParseInt(string(digits), 10, 64)
-	if plain && (err != nil || exact > maxExact || exact < -maxExact) || !plain && math.Abs(v) > maxExact && math.Abs(v) < 1e21 {
-		s.fail("has a whole number that a double cannot hold exactly; send it as a string")
-		return b
+	digits, isWhole := wholeDigits(text)
+	b = appendDouble(b, v)
+	switch abs := math.Abs(v); {
+	case isWhole != (v == math.Trunc(v)),
+		isWhole && abs > maxExact && (plain || abs < 1e21),
+		isWhole && abs == maxExact && strings.TrimLeft(digits, "-") != strconv.Itoa(maxExact):
+		s.fail("has a number that a double cannot hold exactly; send it as a string")
 	}
-	return appendDouble(b, v)
+	return b
 }
 
 // appendDouble appends v as ECMAScript's Number::toString does (ECMA-262,

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 
@@ -136,6 +137,18 @@ func (b *bench) settled() {
 		}
 	}
 	synctest.Wait()
+}
+
+// unsyncable returns a disk that does not sync the journal while broken is set.
+func unsyncable() (fs *disk.Mem, broken *atomic.Bool) {
+	broken = new(atomic.Bool)
+	fs = &disk.Mem{Fail: func(op, path string) error {
+		if broken.Load() && op == "sync" && strings.HasPrefix(path, "journal/") {
+			return disk.ErrInjected
+		}
+		return nil
+	}}
+	return fs, broken
 }
 
 // A call is one request.

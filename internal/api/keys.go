@@ -57,7 +57,7 @@ func (a *API) createKey(w http.ResponseWriter, r *http.Request, by *auth.Key) er
 		return err
 	}
 	act := act(r, by, "audit:api_key:create", event.Subject{Type: "key", ID: key.ID, Name: key.Name})
-	act.Metadata = map[string]any{"key_id": key.ID, "name": key.Name, "scopes": key.Scopes}
+	act.Metadata = map[string]any{"key_id": key.ID, "name": key.Name, "source": key.Source, "scopes": key.Scopes}
 	if err := a.record1(r, act); err != nil {
 		// Nobody has seen the secret, so nobody will miss the key.
 		_, undo := a.Keys.Revoke(key.ID)

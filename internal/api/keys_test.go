@@ -98,14 +98,9 @@ func TestKeyRefusals(t *testing.T) {
 // TestUnrecordedKey checks that a key whose making cannot be recorded is not
 // made: nobody could tell later where it came from.
 func TestUnrecordedKey(t *testing.T) {
-	fs := new(disk.Mem)
+	fs, broken := unsyncable()
 	b := open(t, fs)
-	fs.Fail = func(op, path string) error {
-		if op == "sync" && strings.HasPrefix(path, "journal/") {
-			return disk.ErrInjected
-		}
-		return nil
-	}
+	broken.Store(true)
 	w := b.do(call{method: "POST", path: "/v1/keys", scope: auth.Admin, header: jsonBody, body: `{"name":"ci","source":"ci-1","scopes":["admin"]}`})
 	if w.Code != 503 || strings.Contains(w.Body.String(), "cst_") || len(b.api.Keys.List()) != 3 {
 		t.Errorf("create without a journal = %d %s, %d keys; want 503 and 3 keys", w.Code, w.Body, len(b.api.Keys.List()))

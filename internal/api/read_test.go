@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -235,8 +236,8 @@ func TestReceipt(t *testing.T) {
 // TestReceiptNotYet checks that waiting ends when it should.
 func TestReceiptNotYet(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		witnessed := false
-		b := open(t, new(disk.Mem), func(a *api.API) { a.Witnessed = func([]byte) bool { return witnessed } })
+		var witnessed atomic.Bool
+		b := open(t, new(disk.Mem), func(a *api.API) { a.Witnessed = func([]byte) bool { return witnessed.Load() } })
 		b.submit(published)
 		b.settled()
 		get := func(params string) (int, problem, time.Duration) {
@@ -256,7 +257,7 @@ func TestReceiptNotYet(t *testing.T) {
 		}
 		go func() {
 			time.Sleep(time.Second)
-			witnessed = true
+			witnessed.Store(true)
 		}()
 		if status, _, took := get("?witnessed=true&wait=30s"); status != 200 || took > 1200*time.Millisecond {
 			t.Errorf("witnessed after 1s = %d after %v", status, took)

@@ -329,6 +329,9 @@ func TestUnknownLength(t *testing.T) {
 		if p := decode[problem](t, w); w.Code != http.StatusRequestEntityTooLarge || p.Limit != c.limit {
 			t.Errorf("%s: %d %s, want 413 and %q", c.name, w.Code, w.Body, c.limit)
 		}
+		if e, ok := c.body.(*endless); ok && e.read > 9<<20 {
+			t.Errorf("%s: %d bytes were read", c.name, e.read)
+		}
 	}
 }
 
@@ -336,11 +339,13 @@ func TestUnknownLength(t *testing.T) {
 type endless struct {
 	text string
 	at   int
+	read int
 }
 
 func (e *endless) Read(p []byte) (int, error) {
 	n := copy(p, e.text[e.at:])
 	e.at = (e.at + n) % len(e.text)
+	e.read += n
 	return n, nil
 }
 
@@ -452,17 +457,12 @@ func TestTrust(t *testing.T) {
 // TestStopped checks that a log that lost its disk says so, and keeps saying
 // so, while what is there can be read.
 func TestStopped(t *testing.T) {
-	fs := new(disk.Mem)
+	fs, broken := unsyncable()
 	b := open(t, fs, func(a *api.API) {
 		a.Trouble = func() []string { return []string{"the journal has stopped"} }
 	})
 	b.submit(published)
-	fs.Fail = func(op, path string) error {
-		if op == "sync" && strings.HasPrefix(path, "journal/") {
-			return disk.ErrInjected
-		}
-		return nil
-	}
+	broken.Store(true)
 	for range 2 {
 		w := b.do(call{method: "POST", path: "/v1/events", scope: auth.Submit, header: jsonBody, body: login("x", "bob")})
 		if got := decode[problem](t, w); w.Code != 503 || got.Type != "/problems/stopped" || w.Header().Get("Retry-After") == "" {

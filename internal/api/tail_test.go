@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -278,24 +279,21 @@ func TestHeartbeat(t *testing.T) {
 // through what does not match, on a disk that takes its time.
 func TestHeartbeatWhenBusy(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		fs := new(disk.Mem)
-		b := open(t, fs)
+		var slow atomic.Bool
+		b := open(t, &disk.Mem{Fail: func(op, path string) error {
+			if slow.Load() && op == "read" && strings.HasPrefix(path, "journal/") {
+				time.Sleep(6 * time.Second)
+			}
+			return nil
+		}})
 		for i := range 8 {
 			array, _ := batch(500, fmt.Sprint("busy-", i))
 			b.submit(array)
 		}
 		b.settled()
+		slow.Store(true)
 		r := b.tail("?q=actor:bob&from=0", nil)
 		r.next() // how soon to come back
-		r.close()
-		fs.Fail = func(op, path string) error {
-			if op == "read" && strings.HasPrefix(path, "journal/") {
-				time.Sleep(6 * time.Second)
-			}
-			return nil
-		}
-		r = b.tail("?q=actor:bob&from=0", nil)
-		r.next()
 		last := time.Now()
 		for m := (message{}); m.ID != "3999"; {
 			m, _ = r.next()

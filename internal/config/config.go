@@ -150,11 +150,21 @@ func (c *Config) check() error {
 	return nil
 }
 
+// isSource reports whether name can be that of a source other than the log.
+func isSource(name string) bool {
+	for _, c := range []byte(name) {
+		if (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '-' && c != '_' && c != '.' {
+			return false
+		}
+	}
+	return name != "" && name != "custody" && name[0] != '.' && len(name) <= 100
+}
+
 // Check reports the first value that makes no sense, by its key.
 func (p *Proxy) Check() error {
 	switch {
-	case p.Name == "":
-		return errors.New("name: is missing")
+	case !isSource(p.Name):
+		return fmt.Errorf("name: %q is not the name of a source: lower-case letters, digits, -, _ and ., and not custody", p.Name)
 	case p.Protocol != "npm":
 		return fmt.Errorf("protocol: %q is not known; there is npm", p.Protocol)
 	case p.Listen == "":

@@ -144,6 +144,7 @@ func (d *Desk) Record(ctx context.Context, source string, e *event.Event) (Accep
 func (d *Desk) RecordAll(ctx context.Context, source string, events ...*event.Event) ([]Accepted, error) {
 	b := d.draft(Origin{Source: source, Trust: event.Witnessed})
 	defer d.drafts.Put(b)
+	b.inside = true
 	for i, e := range events {
 		full := *e
 		if full.ID == "" {

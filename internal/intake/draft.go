@@ -15,6 +15,7 @@ import (
 type draft struct {
 	desk   *Desk
 	from   Origin
+	inside bool // made in this process, which may speak for the log
 	now    time.Time
 	parser event.Parser
 	sealer event.Sealer
@@ -30,6 +31,7 @@ type drafted struct {
 	end        int // of its record in draft.records
 	hash       uint64
 	sourceSeq  int64
+	late       time.Duration // from when it happened, by the source's clock, until it was received
 	commitment event.Commitment
 	seen       int         // how many known positions under hash were compared
 	duplicate  bool        // of the event at seq
@@ -40,7 +42,7 @@ type drafted struct {
 const maxKeptBytes = 1 << 20
 
 func (b *draft) reset(from Origin) {
-	b.from = from
+	b.from, b.inside = from, false
 	b.now = time.Now()
 	b.parser.Added = append(b.parser.Added[:0],
 		event.TimeField("received", b.now),
@@ -57,6 +59,9 @@ func (b *draft) reset(from Origin) {
 // record.
 func (b *draft) add(i int, f event.Fields) error {
 	g, invalid := b.desk.mark(f)
+	if invalid == nil && !b.inside {
+		invalid = checkClass(g.tag)
+	}
 	if invalid != nil {
 		invalid.Index = i
 		return invalid
@@ -74,10 +79,7 @@ func (b *draft) add(i int, f event.Fields) error {
 	clear(b.random[:2*event.SecretBytes])
 	b.random = b.random[2*event.SecretBytes:]
 
-	e := drafted{hash: b.desk.hash(b.from.Source, g.id), sourceSeq: g.sourceSeq}
-	if b.from.Trust == event.Witnessed {
-		b.desk.watch.clock(b.from.Source, b.now.Sub(g.at.Time()))
-	}
+	e := drafted{hash: b.desk.hash(b.from.Source, g.id), sourceSeq: g.sourceSeq, late: b.now.Sub(g.at.Time())}
 	b.records, e.commitment = b.sealer.AppendRecord(b.records, f, &s)
 	e.end = len(b.records)
 	b.events = append(b.events, e)

@@ -209,6 +209,26 @@ func TestPersonalFieldsAreMarked(t *testing.T) {
 	})
 }
 
+// TestOnlyTheLogSpeaksForItself checks that nobody can put words about the log
+// into its mouth.
+func TestOnlyTheLogSpeaksForItself(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := open(t, new(disk.Mem))
+		forged := strings.Replace(string(published("1", "mallory")), "project:release:add", "audit:key:rotate", 1)
+		_, err := b.Accept(t.Context(), from, []byte(forged))
+		if invalid, ok := errors.AsType[*event.InvalidError](err); !ok || invalid.Path != "tag" {
+			t.Errorf("Accept = %v, want an InvalidError about the tag", err)
+		}
+		own := &event.Event{Tag: "audit:key:rotate", Actor: event.Party{Type: "system"}}
+		if _, err := b.Record(t.Context(), intake.OwnSource, own); err != nil {
+			t.Errorf("Record of the log's own: %v", err)
+		}
+		if err := b.stop(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 // TestAcceptAgainAfterFailure checks that an event that could not be recorded
 // is not remembered as if it had been.
 func TestAcceptAgainAfterFailure(t *testing.T) {

@@ -23,6 +23,7 @@ func newPersonal(c *catalogue.Catalogue) *personal {
 
 // A gist is what the desk needs of an event besides its record.
 type gist struct {
+	tag       string
 	id        []byte
 	at        event.Field // its time
 	sourceSeq int64       // 0: it has none
@@ -33,6 +34,7 @@ type gist struct {
 // a salt wrongly kept apart does no harm, one wrongly kept for ever does.
 func (d *Desk) mark(f event.Fields) (g gist, err *event.InvalidError) {
 	tag := f.Text("tag")
+	g.tag = tag
 	known, _ := d.catalogue.Lookup(tag)
 	var party []byte // the type of the party or subject whose members come next
 	// Backwards, because a party's type comes after its name and ID. What changed
@@ -66,6 +68,15 @@ func (d *Desk) mark(f event.Fields) (g gist, err *event.InvalidError) {
 		}
 	}
 	return g, nil
+}
+
+// checkClass refuses what only the log itself may say about itself. A proxy
+// elsewhere says what it does under audit:proxy.
+func checkClass(tag string) *event.InvalidError {
+	if !strings.HasPrefix(tag, "audit:") || strings.HasPrefix(tag, "audit:proxy:") {
+		return nil
+	}
+	return &event.InvalidError{Index: -1, Path: "tag", Reason: "is of the class audit, in which only the log itself records"}
 }
 
 // Codes of the names that the desk looks for.

@@ -49,6 +49,7 @@ func Open(ctx context.Context, c Config, progress func(journal.Seq)) (*Desk, err
 	if err := g.Wait(); err != nil {
 		return nil, fmt.Errorf("intake: %w", err)
 	}
+	d.watch.wake(c.Sources, time.Now())
 	return d, nil
 }
 
@@ -169,17 +170,20 @@ func (w *watch) recall(f event.Fields, at time.Time) {
 	s := w.source(name)
 	switch f.Text("tag") {
 	case "audit:source:gap":
+		s.restarted = 0
 		first, _ := f.Get("metadata.expected_seq")
 		end, _ := f.Get("metadata.got_seq")
-		s.report(first.Int(), end.Int()-1)
+		s.report(first.Int(), end.Int()-1, true)
 	case "audit:source:gap_close":
-		s.late = gap{}
+		s.filled = gap{}
 	case "audit:source:silent":
 		s.silent = true
 	case "audit:source:resume":
 		s.silent = false
 	case "audit:source:clock_skew":
-		s.skewReport = at
+		s.clock.reported = at
+	case "audit:ingest:late":
+		s.late.reported = at
 	}
 }
 

@@ -1,7 +1,6 @@
 package intake
 
 import (
-	"context"
 	"slices"
 	"sync"
 	"time"
@@ -31,11 +30,29 @@ type source struct {
 	lastSeen    time.Time     // of an event or a heartbeat
 	lastSeq     int64         // the highest source_seq; 0 before the first
 	gaps        []gap         // in order
-	late        gap           // what arrived of gaps that were reported, not reported itself yet; last is 0 when there is none
+	filled      gap           // what arrived of gaps that were reported, not reported itself yet; last is 0 when there is none
+	restarted   int64         // the highest number before the source counted from 1 again, not reported yet; 0: it did not
 	silent      bool          // reported as silent
 
-	skew       time.Duration // the worst not reported yet
-	skewReport time.Time     // when it was last reported
+	clock excess // how far the source's clock is ahead of ours
+	late  excess // how long its events took to come, or how far its clock is behind
+}
+
+// An excess is something beyond maxSkew that is recorded now and then.
+type excess struct {
+	worst    time.Duration // not recorded yet
+	reported time.Time     // when one was recorded last
+}
+
+func (e *excess) note(d time.Duration) {
+	if d > maxSkew {
+		e.worst = max(e.worst, d)
+	}
+}
+
+// due reports whether it is time to record one.
+func (e *excess) due(now time.Time) bool {
+	return e.worst > 0 && now.Sub(e.reported) >= skewInterval
 }
 
 // A gap is a range of a source's count that has not arrived.
@@ -64,15 +81,13 @@ func (w *watch) source(name string) *source {
 	return s
 }
 
-// clock notes that an event of name arrived skew after the time it states.
-func (w *watch) clock(name string, skew time.Duration) {
-	if skew.Abs() <= maxSkew {
-		return
-	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if s := w.source(name); skew.Abs() > s.skew.Abs() {
-		s.skew = skew
+// wake starts the time of the configured sources anew: while the log was away
+// they could not be heard.
+func (w *watch) wake(configured []Source, now time.Time) {
+	for _, c := range configured {
+		if s := w.source(c.Name); !s.silent {
+			s.lastSeen = now
+		}
 	}
 }
 
@@ -83,23 +98,34 @@ func (w *watch) arrived(b *draft) {
 	s := w.source(b.from.Source)
 	s.lastSeen = b.now
 	for i := range b.events {
-		if e := &b.events[i]; !e.duplicate && e.sourceSeq > 0 {
+		e := &b.events[i]
+		if e.duplicate {
+			continue
+		}
+		if e.sourceSeq > 0 {
 			s.count(e.sourceSeq, b.now)
+		}
+		if b.from.Trust == event.Witnessed {
+			s.clock.note(-e.late)
+			s.late.note(e.late)
 		}
 	}
 }
 
-// count takes in one number of the source's own count.
+// count takes in one number of the source's own count, which begins at 1.
 func (s *source) count(n int64, now time.Time) {
 	switch {
-	case s.lastSeq == 0 || n == s.lastSeq+1:
+	case n == s.lastSeq+1:
 		s.lastSeq = n
 	case n > s.lastSeq:
 		s.gaps = append(s.gaps, gap{first: s.lastSeq + 1, last: n - 1, since: now})
 		s.lastSeq = n
 		s.merge()
-	default:
-		s.fill(n)
+	case s.fill(n):
+	case n == 1: // it counts anew: whatever followed its last number is not known
+		s.restarted = max(s.restarted, s.lastSeq)
+		s.lastSeq = 1
+		s.gaps = nil
 	}
 }
 
@@ -113,14 +139,14 @@ func (s *source) merge() {
 	s.gaps = slices.Delete(s.gaps, 0, 1)
 }
 
-// fill takes n out of the gap it lies in.
-func (s *source) fill(n int64) {
+// fill takes n out of the gap it lies in. It reports whether there is one.
+func (s *source) fill(n int64) bool {
 	i := slices.IndexFunc(s.gaps, func(g gap) bool { return g.first <= n && n <= g.last })
 	if i < 0 {
-		return
+		return false
 	}
 	if s.gaps[i].reported {
-		s.late.widen(n)
+		s.filled.widen(n)
 	}
 	left, right := s.gaps[i], s.gaps[i]
 	left.last, right.first = n-1, n+1
@@ -132,6 +158,7 @@ func (s *source) fill(n int64) {
 	}
 	s.gaps = slices.Replace(s.gaps, i, i+1, rest...)
 	s.merge()
+	return true
 }
 
 // widen makes g cover n.
@@ -174,142 +201,4 @@ func (d *Desk) Heartbeat(name string) {
 	d.watch.mu.Lock()
 	defer d.watch.mu.Unlock()
 	d.watch.source(name).lastSeen = time.Now()
-}
-
-// Run records what the sources owe: gaps in their counts, silences, wrong
-// clocks. It ends with ctx.
-func (d *Desk) Run(ctx context.Context) error {
-	tick := time.NewTicker(watchInterval)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case now := <-tick.C:
-			for _, f := range d.watch.findings(now) {
-				if _, err := d.Record(ctx, OwnSource, f.event); err != nil {
-					if ctx.Err() == nil {
-						d.log.WarnContext(ctx, "finding about a source was not recorded, will retry", "tag", f.event.Tag, "err", err)
-					}
-					break
-				}
-				d.watch.settle(f)
-			}
-		}
-	}
-}
-
-// A finding is an event about a source, and how to note that it was recorded.
-type finding struct {
-	event  *event.Event
-	source string
-	done   func(s *source)
-}
-
-// settle notes that f was recorded.
-func (w *watch) settle(f finding) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	f.done(w.source(f.source))
-}
-
-// findings returns what is to be recorded at now.
-func (w *watch) findings(now time.Time) []finding {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	var list []finding
-	for _, s := range w.sources {
-		list = append(list, s.gapFindings(now)...)
-		list = append(list, s.silence(now)...)
-		list = append(list, s.skewFindings(now)...)
-	}
-	return list
-}
-
-func (s *source) gapFindings(now time.Time) (list []finding) {
-	for _, g := range s.gaps {
-		if g.reported || now.Sub(g.since) < gapGrace {
-			continue
-		}
-		list = append(list, finding{
-			source: s.name,
-			event: about(s.name, "audit:source:gap", map[string]any{
-				"source": s.name, "expected_seq": g.first, "got_seq": g.last + 1,
-			}),
-			done: func(s *source) { s.report(g.first, g.last) },
-		})
-	}
-	if late := s.late; late.last > 0 {
-		list = append(list, finding{
-			source: s.name,
-			event: about(s.name, "audit:source:gap_close", map[string]any{
-				"source": s.name, "from_seq": late.first, "to_seq": late.last,
-			}),
-			done: func(s *source) {
-				if s.late == late {
-					s.late = gap{}
-				}
-			},
-		})
-	}
-	return list
-}
-
-// report notes that the gaps from first to last were recorded.
-func (s *source) report(first, last int64) {
-	for i := range s.gaps {
-		if s.gaps[i].first >= first && s.gaps[i].last <= last {
-			s.gaps[i].reported = true
-		}
-	}
-}
-
-func (s *source) silence(now time.Time) []finding {
-	quiet := now.Sub(s.lastSeen)
-	switch {
-	case s.silentAfter > 0 && !s.silent && quiet > s.silentAfter:
-		return []finding{{
-			source: s.name,
-			event:  about(s.name, "audit:source:silent", map[string]any{"source": s.name, "last_seen": s.lastSeen.UTC().Format(time.RFC3339)}),
-			done:   func(s *source) { s.silent = true },
-		}}
-	case s.silent && quiet <= s.silentAfter:
-		return []finding{{
-			source: s.name,
-			event: about(s.name, "audit:source:resume", map[string]any{
-				"source": s.name, "last_seen": s.lastSeen.UTC().Format(time.RFC3339),
-			}),
-			done: func(s *source) { s.silent = false },
-		}}
-	}
-	return nil
-}
-
-func (s *source) skewFindings(now time.Time) []finding {
-	if s.skew == 0 || now.Sub(s.skewReport) < skewInterval {
-		return nil
-	}
-	skew := s.skew
-	return []finding{{
-		source: s.name,
-		event: about(s.name, "audit:source:clock_skew", map[string]any{
-			"source": s.name, "skew": skew.Milliseconds(),
-		}),
-		done: func(s *source) {
-			s.skewReport = now
-			if s.skew == skew {
-				s.skew = 0
-			}
-		},
-	}}
-}
-
-// about returns an event of the log itself about the source called name.
-func about(name, tag string, metadata map[string]any) *event.Event {
-	return &event.Event{
-		Tag:      tag,
-		Actor:    event.Party{Type: "system", ID: OwnSource},
-		Subjects: []event.Subject{{Type: "source", ID: name, Name: name}},
-		Metadata: metadata,
-	}
 }

@@ -65,7 +65,7 @@ func TestGapsBecomeEvents(t *testing.T) {
 				}
 			}
 		}
-		want := []string{"audit:source:gap 14 16"}
+		want := []string{"audit:source:gap 1 10", "audit:source:gap 14 16"}
 		got := life(t, fs, func(b *bench) {
 			send(b, 10, 12, 11) // overtaking is no gap
 			send(b, 13, 16)
@@ -88,6 +88,25 @@ func TestGapsBecomeEvents(t *testing.T) {
 		got = life(t, fs, func(*bench) { time.Sleep(time.Minute) })
 		if !slices.Equal(got, want) {
 			t.Errorf("after another restart: %q, want %q: nothing is recorded twice", got, want)
+		}
+	})
+}
+
+// TestCountAnew checks that a source that begins to count anew, and may have lost
+// what came last, is noticed.
+func TestCountAnew(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		got := life(t, new(disk.Mem), func(b *bench) {
+			for i, n := range []int{1, 2, 3, 1, 2} {
+				data := strings.Replace(string(counted(n)), fmt.Sprintf(`"c%d"`, n), fmt.Sprintf(`"life %d"`, i), 1)
+				if _, err := b.Accept(t.Context(), from, []byte(data)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			time.Sleep(time.Minute)
+		})
+		if want := []string{"audit:source:gap 4 1"}; !slices.Equal(got, want) {
+			t.Errorf("recorded %q, want %q", got, want)
 		}
 	})
 }
@@ -121,27 +140,50 @@ func TestSilenceBecomesAnEvent(t *testing.T) {
 	})
 }
 
-// TestClockIsNotedNotCorrected checks that a wrong clock becomes an event, once
-// an hour, while the time it stated stays as it was.
+// TestClockIsNotedNotCorrected checks that a clock that is ahead becomes an
+// event, and so does an event that comes late, once an hour each, while the time
+// they state stays as it was. History that is loaded later is no surprise.
 func TestClockIsNotedNotCorrected(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		late := strings.Replace(string(published("1", "alice")), time.Now().Format(time.RFC3339Nano), time.Now().Add(-time.Hour).Format(time.RFC3339Nano), 1)
-		stated := time.Now().Add(-time.Hour)
+		send := func(b *bench, from intake.Origin, id string, off time.Duration) time.Time {
+			now := time.Now()
+			data := strings.Replace(string(published(id, "alice")), now.Format(time.RFC3339Nano), now.Add(off).Format(time.RFC3339Nano), 1)
+			if _, err := b.Accept(t.Context(), from, []byte(data)); err != nil {
+				t.Fatal(err)
+			}
+			return now.Add(off)
+		}
 		got := life(t, new(disk.Mem), func(b *bench) {
-			if _, err := b.Accept(t.Context(), from, []byte(late)); err != nil {
-				t.Fatal(err)
-			}
-			imported := intake.Origin{Source: "importer", Trust: event.Imported}
-			if _, err := b.Accept(t.Context(), imported, []byte(late)); err != nil {
-				t.Fatal(err)
-			}
+			stated := send(b, from, "1", time.Hour)
+			send(b, from, "2", 2*time.Hour)
+			time.Sleep(time.Minute)
+			send(b, from, "3", -3*time.Hour)
+			send(b, intake.Origin{Source: "importer", Trust: event.Imported}, "4", -1000*time.Hour)
 			time.Sleep(time.Minute)
 			if at, _ := b.records(t)[0].Open().Get("time"); !at.Time().Equal(stated) {
 				t.Errorf("time = %v, want %v", at.Time(), stated)
 			}
 		})
-		if want := []string{"audit:source:clock_skew 3600000"}; !slices.Equal(got, want) {
-			t.Errorf("after an hour's skew: %q, want %q", got, want)
+		if want := []string{"audit:source:clock_skew 7200000", "audit:ingest:late 10800000"}; !slices.Equal(got, want) {
+			t.Errorf("recorded %q, want %q", got, want)
+		}
+	})
+}
+
+// TestLogAwayIsNotSilence checks that a source is not blamed for the time in
+// which the log could not hear it.
+func TestLogAwayIsNotSilence(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		fs := new(disk.Mem)
+		sources := []intake.Source{{Name: "registry", SilentAfter: 10 * time.Minute}}
+		life(t, fs, func(b *bench) {
+			if _, err := b.Accept(t.Context(), from, published("1", "alice")); err != nil {
+				t.Fatal(err)
+			}
+		}, sources...)
+		time.Sleep(24 * time.Hour)
+		if got := life(t, fs, func(*bench) { time.Sleep(5 * time.Minute) }, sources...); len(got) > 0 {
+			t.Errorf("after a day without the log: %q, want nothing", got)
 		}
 	})
 }

@@ -6,7 +6,7 @@
 //	actor:alice               the actor's id or name
 //	project:demo              a project, or a version or file of it, by name or package URL
 //	ip:203.0.113.0/24         the address, or a range of them
-//	token:ID                  the id of the credential that was used
+//	token:ID                  a token, by id: used as a credential, or made, changed, revoked
 //	source:NAME               the program that submitted the event
 //	outcome:denied            success, failure, denied or unknown
 //	after:2026-03-01          that time or later: a day, a time with zone, or -7d, -12h, -30m, -45s, -2w

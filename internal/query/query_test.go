@@ -19,7 +19,8 @@ const published = `{"id":"e-1","tag":"project:release:add","time":"2026-03-31T00
  "subjects":[{"type":"project","id":"pkg:npm/%40demo/pkg","name":"@demo/pkg"},
   {"type":"file","id":"pkg:npm/other@1.0.0?file_name=x.tgz","name":"x.tgz"},
   {"type":"version","id":"plain-7","name":"plain","version":"2"},
-  {"type":"user","id":"u-88","name":"bob"}],
+  {"type":"user","id":"u-88","name":"bob"},
+  {"type":"token","id":"t-10","name":"deploy"}],
  "context":{"ip":"203.0.113.9","user_agent":"npm/11 Straße"},
  "metadata":{"note":"Two Words, ÄRGER","deep":["needle"]},"reason":"say \"why\" c:\\x"}`
 
@@ -68,6 +69,8 @@ func TestMatch(t *testing.T) {
 		"ip:2001:db8::/32":                    false,
 		"token:t-9":                           true,
 		"token:t":                             false,
+		"token:t-10":                          true,
+		"token:deploy":                        false,
 		"source:registry":                     true,
 		"source:regis":                        false,
 		"outcome:denied":                      true,

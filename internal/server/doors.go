@@ -19,6 +19,7 @@ const (
 	drain             = 10 * time.Second // how long open requests may take to finish after the doors close
 	headerTimeout     = 5 * time.Second
 	bodyTimeout       = 2 * time.Minute // for a batch over a slow line
+	answerTimeout     = time.Minute     // more than a receipt may be waited for; a tail sets its own
 	keepAliveTimeout  = 2 * time.Minute
 	maxRequestHeaders = 64 << 10
 )
@@ -30,6 +31,7 @@ func (s *Server) serve(ctx, inside context.Context) error {
 		Handler:           s.handler(),
 		ReadHeaderTimeout: headerTimeout,
 		ReadTimeout:       bodyTimeout,
+		WriteTimeout:      answerTimeout,
 		IdleTimeout:       keepAliveTimeout,
 		MaxHeaderBytes:    maxRequestHeaders,
 		ErrorLog:          slog.NewLogLogger(s.cfg.Log.Handler(), slog.LevelDebug), // clients' broken connections

@@ -58,6 +58,9 @@ func OpenProxy(c *config.Proxy, way Way) (*proxy.Proxy, error) {
 		Disk:              way.Dir,
 		Metrics:           prometheus.WrapRegistererWith(prometheus.Labels{"proxy": c.Name}, way.Metrics),
 	}
+	if way.Spool == nil && (p.OnLogAway[registry.Auth] == proxy.Spool || p.OnLogAway[registry.Write] == proxy.Spool) {
+		return nil, fmt.Errorf("server: proxy %s: when_log_is_away: there is no spool in the log's own process; run custody proxy beside it", c.Name)
+	}
 	public := c.Public
 	if public == "" {
 		public = "http://" + c.Listen

@@ -40,8 +40,14 @@ func (s *Server) openKeys(context.Context) (err error) {
 	if s.signing, err = tree.LoadKeys(s.keyDir); errors.Is(err, fs.ErrNotExist) {
 		err = s.createSigningKey()
 	}
-	if err != nil || !s.keys.Empty() {
-		return err
+	return err
+}
+
+// openFirstKey makes an administrator's key if there is none. It comes last: a
+// key that nobody was shown, because the start failed, would lock everybody out.
+func (s *Server) openFirstKey(context.Context) error {
+	if !s.keys.Empty() {
+		return nil
 	}
 	key, text, err := s.keys.Create("first administrator", "admin", []string{auth.Admin})
 	s.firstKey = &newKey{key, text}
@@ -87,7 +93,7 @@ func (s *Server) greet(ctx context.Context, records journal.Seq) error {
 			Tag:      "audit:api_key:create",
 			Actor:    event.Party{Type: "system", ID: intake.OwnSource},
 			Subjects: []event.Subject{{Type: "key", ID: k.ID, Name: k.Name}},
-			Metadata: map[string]any{"key_id": k.ID, "name": k.Name, "scopes": k.Scopes},
+			Metadata: map[string]any{"key_id": k.ID, "name": k.Name, "source": k.Source, "scopes": k.Scopes},
 		})
 	}
 	if len(events) == 0 {

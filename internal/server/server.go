@@ -108,7 +108,7 @@ func (s *Server) open(ctx context.Context) (err error) {
 		return err
 	}
 	for _, part := range []func(context.Context) error{
-		s.openKeys, s.openJournal, s.openTree, s.openDesk, s.openSearch, s.openWitness, s.openGateways,
+		s.openKeys, s.openJournal, s.openTree, s.openDesk, s.openSearch, s.openWitness, s.openGateways, s.openFirstKey,
 	} {
 		if err := part(ctx); err != nil {
 			return err
@@ -178,20 +178,23 @@ func (s *Server) views() []view.View { return []view.View{s.tree, s.search} }
 func (s *Server) Run(ctx context.Context) (err error) {
 	defer func() { err = errors.Join(err, s.close()) }()
 	log := s.cfg.Log
+	ground, front, back := newStage(ctx), newStage(ctx), newStage(ctx)
+	ground.run(func(ctx context.Context) error { return s.note(s.journal.Run(ctx)) })
+	for _, v := range s.views() {
+		back.run(func(ctx context.Context) error { return s.note(view.Follow(ctx, log, s.journal, v)) })
+	}
+	back.run(func(ctx context.Context) error { return s.note(s.tree.Run(ctx)) })
+	if s.witness != nil {
+		back.run(s.witness.Run)
+	}
+	front.run(func(ctx context.Context) error { return s.note(s.desk.Run(ctx)) })
+	for _, p := range s.proxies {
+		front.run(p.proxy.Run)
+	}
 	inside, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
-	g, inside := errgroup.WithContext(inside)
-	g.Go(func() error { return s.note(s.journal.Run(inside)) })
-	for _, v := range s.views() {
-		g.Go(func() error { return s.note(view.Follow(inside, log, s.journal, v)) })
-	}
-	g.Go(func() error { return s.note(s.tree.Run(inside)) })
-	g.Go(func() error { return s.note(s.desk.Run(inside)) })
-	if s.witness != nil {
-		g.Go(func() error { return s.witness.Run(inside) })
-	}
-	for _, p := range s.proxies {
-		g.Go(func() error { return p.proxy.Run(inside) })
+	for _, part := range []*stage{ground, front, back} {
+		context.AfterFunc(part.ctx, stop) // one part that fails ends all
 	}
 
 	hello := s.hello()
@@ -203,8 +206,46 @@ func (s *Server) Run(ctx context.Context) (err error) {
 		log.InfoContext(ctx, "serving", "addr", hello.Addr, "origin", hello.Origin, "records", int64(hello.Records))
 		err = s.serve(ctx, inside)
 	}
-	stop()
-	return errors.Join(err, g.Wait())
+	err = errors.Join(err, front.end(), ground.end())
+	s.settle(back.ctx)
+	return errors.Join(err, back.end())
+}
+
+// A stage is the parts of the server that stop together.
+type stage struct {
+	ctx  context.Context
+	stop context.CancelFunc
+	g    *errgroup.Group
+}
+
+func newStage(ctx context.Context) *stage {
+	inside, stop := context.WithCancel(context.WithoutCancel(ctx))
+	g, inside := errgroup.WithContext(inside)
+	return &stage{inside, stop, g}
+}
+
+func (s *stage) run(part func(ctx context.Context) error) {
+	s.g.Go(func() error { return part(s.ctx) })
+}
+
+// end stops the parts and returns how they ended.
+func (s *stage) end() error {
+	s.stop()
+	return s.g.Wait()
+}
+
+// settleTime is how long the newest records may take to be signed over when the
+// server ends.
+const settleTime = 2 * time.Second
+
+// settle waits until the tree has signed all records, so that what is left
+// behind can be checked whole.
+func (s *Server) settle(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, settleTime)
+	defer cancel()
+	if n := s.journal.Size(); n > 0 {
+		_ = s.tree.WaitFor(ctx, n-1) // what is not signed now will be at the next start
+	}
 }
 
 // note remembers why the log stopped taking events, for who asks.
