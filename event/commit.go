@@ -89,39 +89,40 @@ func (c Commitment) Entry() Entry {
 // the AES-128-CTR stream whose key is the secret and whose counter starts at 0:
 // AES-128(secret, u128 big-endian i).
 type salts struct {
-	open, private [MaxFields * SaltBytes]byte
+	open, private cipher.Block
+	salt          Salt // the one computed last
 }
 
-// make computes the first n salts of both secrets.
-func (s *salts) make(secrets *Secrets, n int) {
-	stream(&secrets.Open, s.open[:n*SaltBytes])
-	stream(&secrets.Private, s.private[:n*SaltBytes])
+// start makes s give the salts of secrets.
+func (s *salts) start(secrets *Secrets) {
+	s.open, s.private = newBlock(&secrets.Open), newBlock(&secrets.Private)
 }
 
-func stream(key *[SecretBytes]byte, out []byte) {
+func newBlock(key *[SecretBytes]byte) cipher.Block {
 	block, err := aes.NewCipher(key[:])
 	if err != nil {
 		panic("event: " + err.Error()) // unreachable: the key has 16 bytes
 	}
-	var counter [aes.BlockSize]byte
-	cipher.NewCTR(block, counter[:]).XORKeyStream(out, zeros[:len(out)])
+	return block
 }
 
-var zeros [MaxFields * SaltBytes]byte
-
 // at returns the salt of the i-th field of the event, counted from 0 over all
-// its fields in order.
+// its fields in order. It is valid until the next call.
 func (s *salts) at(i int, private bool) *Salt {
+	s.salt = Salt{}
+	binary.BigEndian.PutUint64(s.salt[8:], uint64(i))
+	block := s.open
 	if private {
-		return (*Salt)(s.private[i*SaltBytes:])
+		block = s.private
 	}
-	return (*Salt)(s.open[i*SaltBytes:])
+	block.Encrypt(s.salt[:], s.salt[:])
+	return &s.salt
 }
 
 // SaltOf returns the salt of the i-th field of an event with these secrets,
 // counted from 0 over all its fields in order.
 func SaltOf(s *Secrets, i int, private bool) Salt {
 	var all salts
-	all.make(s, i+1)
+	all.start(s)
 	return *all.at(i, private)
 }

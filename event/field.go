@@ -33,8 +33,8 @@ type Field struct {
 	// secret, which an erasure destroys. It is not part of what is committed to.
 	Private bool
 
-	code int // see names.go
-	rank int // see rankOf; 0 when code and rank were not looked up
+	code uint16 // see names.go
+	rank uint16 // see rankOf; 0 when code and rank were not looked up
 }
 
 // Code returns the number by which records call the field: one of 1 to
@@ -42,9 +42,9 @@ type Field struct {
 // member of metadata, 0 for any other name. See docs/format/record.md.
 func (f *Field) Code() int {
 	if f.rank == 0 {
-		f.code = codeOf(f.Name)
+		f.code = uint16(codeOf(f.Name))
 	}
-	return f.code
+	return int(f.code)
 }
 
 // Fields are the fields of one event, in bytewise order of their names, each
@@ -88,8 +88,8 @@ func (s *sorter) sort(f Fields) Fields {
 	s.shared = s.shared[:0]
 	for i := range f {
 		if f[i].rank == 0 {
-			f[i].code = codeOf(f[i].Name)
-			f[i].rank = rankOf(f[i].Name)
+			f[i].code = uint16(codeOf(f[i].Name))
+			f[i].rank = uint16(rankOf(f[i].Name))
 		}
 		word, bit := &s.present[f[i].rank/64], uint64(1)<<(f[i].rank%64)
 		if *word&bit != 0 {
@@ -115,7 +115,7 @@ func (s *sorter) sort(f Fields) Fields {
 func (s *sorter) sharing(f Fields, rank int) {
 	first := len(s.sorted) - 1
 	for _, i := range s.shared {
-		if f[i].rank != rank {
+		if int(f[i].rank) != rank {
 			continue
 		}
 		s.sorted = append(s.sorted, f[i])

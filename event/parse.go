@@ -78,7 +78,7 @@ func (p *Parser) finish() *InvalidError {
 
 // add appends a field.
 func (p *Parser) add(name string, code int, t Type, value []byte) {
-	p.fields = append(p.fields, Field{Name: name, Type: t, Value: value, code: code, rank: table.ranks[code]})
+	p.fields = append(p.fields, Field{Name: name, Type: t, Value: value, code: uint16(code), rank: uint16(table.ranks[code])})
 }
 
 // addCode appends a field whose name has a code.

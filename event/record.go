@@ -73,7 +73,7 @@ func (w *Sealer) AppendRecord(dst []byte, f Fields, s *Secrets) ([]byte, Commitm
 	dst = append(dst, s.Private[:]...)
 	dst = append(dst, noCommitment[:]...)
 	w.digests = appendCommitmentHead(w.digests[:0], len(f))
-	w.salts.make(s, len(f))
+	w.salts.start(s)
 	for i := range f {
 		field := &f[i]
 		w.committed = appendCommitted(w.committed[:0], w.salts.at(i, field.Private), field.Name, field.Type, field.Value)
@@ -178,7 +178,8 @@ type decoder struct {
 }
 
 func (d *decoder) field() (f StoredField) {
-	f.Name, f.code, f.rank = d.name()
+	name, code, rank := d.name()
+	f.Name, f.code, f.rank = name, uint16(code), uint16(rank)
 	head := d.bytes(1)
 	if d.err != nil {
 		return f
@@ -261,7 +262,7 @@ func (r *Record) Digests() ([]Digest, []Salt) {
 	digests := make([]Digest, len(r.Fields))
 	all := make([]Salt, len(r.Fields))
 	from := &r.memory().salts
-	from.make(&r.Secrets, len(r.Fields))
+	from.start(&r.Secrets)
 	for i := range r.Fields {
 		f := &r.Fields[i]
 		switch {
@@ -293,7 +294,7 @@ var ErrCommitment = errors.New("event: the fields do not match the commitment")
 func (r *Record) Verify() error {
 	w := r.memory()
 	w.digests = appendCommitmentHead(w.digests[:0], len(r.Fields))
-	w.salts.make(&r.Secrets, len(r.Fields))
+	w.salts.start(&r.Secrets)
 	for i := range r.Fields {
 		f := &r.Fields[i]
 		if f.Erased {

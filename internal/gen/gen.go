@@ -1,5 +1,5 @@
 // Package gen makes events such as a package registry sends, for benchmarks
-// and tests: about 550 bytes of JSON each, of the types in the catalogue.
+// and tests: about 500 bytes of JSON each, of the types in the catalogue.
 //
 // # Promises
 //

@@ -1,6 +1,7 @@
 package gen
 
 import (
+	"slices"
 	"sort"
 	"strings"
 
@@ -8,7 +9,7 @@ import (
 )
 
 // Frequent are the tags that most events of a registry have, with their share
-// of the traffic. All other types of the catalogue share what is left.
+// of the traffic. All other types that a source can send share what is left.
 var Frequent = map[string]float64{
 	"project:file:add":            .170,
 	"user:login:success":          .140,
@@ -35,6 +36,9 @@ var Frequent = map[string]float64{
 	"org:member:add":              .002,
 }
 
+// ownClass is the class of the events that only the log itself records.
+const ownClass = "audit"
+
 // failing is how many of the events of a type are about something that failed.
 const failing = .02
 
@@ -53,7 +57,9 @@ type kinds struct {
 
 func newKinds(c *catalogue.Catalogue) *kinds {
 	k := new(kinds)
-	types := c.Types()
+	types := slices.DeleteFunc(c.Types(), func(t *catalogue.Type) bool {
+		return t.Class() == "audit" // the log's own, which no source may send
+	})
 	rest := 1.0
 	for _, share := range Frequent {
 		rest -= share

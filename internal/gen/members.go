@@ -66,7 +66,6 @@ func (g *Generator) subject(subject string) {
 		g.text("id", "pkg:npm/"+name)
 		g.text("name", name)
 	case "version":
-		g.text("name", name)
 		g.text("version", a.version)
 	case "file":
 		g.text("name", name+"-"+a.version+".tgz")
@@ -94,6 +93,10 @@ func (g *Generator) context() {
 	g.b = Address(address).AppendTo(g.b)
 	g.raw(`"`)
 	g.text("user_agent", agent(int(g.agents.Uint64())))
+	if g.random.IntN(2) == 0 { // not every registry has them
+		g.raw(`}`)
+		return
+	}
 	g.text("request_id", hexOf(mix(g.seed<<40+g.made+saltRequest)))
 	g.raw(`}`)
 }
