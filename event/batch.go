@@ -58,7 +58,7 @@ func (p *Parser) ParseBatch(data []byte, format Format, each func(i int, f Field
 func (p *Parser) parseLines(data []byte, each func(i int, f Fields) error) error {
 	n := 0
 	for line := range bytes.Lines(data) {
-		if len(bytes.TrimSpace(line)) == 0 {
+		if len(bytes.Trim(line, " \t\r\n")) == 0 {
 			continue
 		}
 		p.reset(line)

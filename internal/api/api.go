@@ -87,6 +87,7 @@ func (a *API) Handler() http.Handler {
 	mux.Handle("GET /v1/tail", a.with(auth.Read, a.tail))
 	mux.Handle("GET /v1/checkpoint", a.with(auth.Read, a.checkpoint))
 	mux.Handle("GET /v1/consistency", a.with(auth.Read, a.consistency))
+	mux.Handle("POST /v1/heartbeat", a.with(auth.Submit, a.heartbeat))
 	mux.Handle("GET /v1/log", a.with(auth.Read, a.status))
 
 	mux.Handle("GET /v1/keys", a.with(auth.Admin, a.listKeys))

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/netip"
 	"slices"
+	"strings"
 
 	"github.com/custody-log/custody/event"
 	"github.com/custody-log/custody/internal/auth"
@@ -46,7 +47,7 @@ func (a *API) createKey(w http.ResponseWriter, r *http.Request, by *auth.Key) er
 		Source string   `json:"source"`
 		Scopes []string `json:"scopes"`
 	}
-	if err := decode(r, &wanted); err != nil {
+	if err := decode(r, &wanted, "name", "source", "scopes"); err != nil {
 		return err
 	}
 	if wanted.Source == intake.OwnSource {
@@ -121,7 +122,7 @@ func (a *API) retireSigningKey(w http.ResponseWriter, r *http.Request, by *auth.
 	var wanted struct {
 		Key string `json:"key"`
 	}
-	if err := decode(r, &wanted); err != nil {
+	if err := decode(r, &wanted, "key"); err != nil {
 		return err
 	}
 	return a.changeSigningKeys(w, r, by, func(old *tree.Keys) (*tree.Keys, *event.Event, error) {
@@ -206,7 +207,7 @@ func (a *API) record1(r *http.Request, e *event.Event) error {
 }
 
 // decode reads a small JSON body strictly.
-func decode(r *http.Request, v any) error {
+func decode(r *http.Request, v any, members ...string) error {
 	if _, err := parameters(r); err != nil {
 		return err
 	}
@@ -220,18 +221,49 @@ func decode(r *http.Request, v any) error {
 	if len(data) > maxAdminBytes {
 		return &event.LimitError{Index: -1, Limit: adminLimit}
 	}
-	return unmarshal(data, v)
+	return unmarshal(data, v, members)
 }
 
-// unmarshal reads one JSON object that has no members but those of v.
-func unmarshal(data []byte, v any) error {
+// unmarshal reads one JSON object that has no members but those named, each
+// spelled exactly so and once: the standard decoder alone takes "Scopes" for
+// "scopes", and the last of two, which whoever approved the request may not.
+func unmarshal(data []byte, v any, members []string) error {
+	if err := checkMembers(data, members); err != nil {
+		return err
+	}
 	d := json.NewDecoder(bytes.NewReader(data))
-	d.DisallowUnknownFields()
 	if err := d.Decode(v); err != nil {
 		return badRequest("the body is not the JSON expected here: %v", err)
 	}
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {
 		return badRequest("the body goes on after the JSON expected here")
+	}
+	return nil
+}
+
+func checkMembers(data []byte, members []string) error {
+	d := json.NewDecoder(bytes.NewReader(data))
+	if t, err := d.Token(); err != nil || t != json.Delim('{') {
+		return badRequest("the body is not a JSON object")
+	}
+	var seen []string
+	for d.More() {
+		t, err := d.Token()
+		name, ok := t.(string)
+		if err != nil || !ok {
+			return badRequest("the body is not the JSON expected here: %v", err)
+		}
+		if !slices.Contains(members, name) {
+			return badRequest("the body has an unknown member %.100q; there are %s", name, strings.Join(members, ", "))
+		}
+		if slices.Contains(seen, name) {
+			return badRequest("the body has the member %q twice", name)
+		}
+		seen = append(seen, name)
+		var skipped json.RawMessage
+		if err := d.Decode(&skipped); err != nil {
+			return badRequest("the body is not the JSON expected here: %v", err)
+		}
 	}
 	return nil
 }

@@ -40,7 +40,7 @@ func (a *API) viewStates() []viewState {
 }
 
 // status answers with the state of the log.
-func (a *API) status(w http.ResponseWriter, r *http.Request, _ *auth.Key) error {
+func (a *API) status(w http.ResponseWriter, r *http.Request, key *auth.Key) error {
 	if _, err := parameters(r); err != nil {
 		return err
 	}
@@ -53,6 +53,7 @@ func (a *API) status(w http.ResponseWriter, r *http.Request, _ *auth.Key) error 
 		Sources        []intake.SourceState `json:"sources"`
 		Witnesses      []Witness            `json:"witnesses"`
 		Version        string               `json:"version"`
+		Key            auth.Key             `json:"key"` // that asks
 	}{
 		Origin:         a.Tree.Keys().Origin(),
 		signingKeys:    signingKeysOf(a.Tree.Keys()),
@@ -62,6 +63,7 @@ func (a *API) status(w http.ResponseWriter, r *http.Request, _ *auth.Key) error 
 		Sources:        a.Desk.Sources(),
 		Witnesses:      []Witness{},
 		Version:        a.Version,
+		Key:            *key,
 	}
 	if answer.Sources == nil {
 		answer.Sources = []intake.SourceState{}
@@ -70,6 +72,15 @@ func (a *API) status(w http.ResponseWriter, r *http.Request, _ *auth.Key) error 
 		answer.Witnesses = append(answer.Witnesses, a.Witnesses()...)
 	}
 	return respond(w, http.StatusOK, answer)
+}
+
+// heartbeat notes that the key's source is there.
+func (a *API) heartbeat(w http.ResponseWriter, r *http.Request, key *auth.Key) error {
+	if _, err := parameters(r); err != nil {
+		return err
+	}
+	a.Desk.Heartbeat(key.Source)
+	return respond(w, http.StatusOK, map[string]string{"source": key.Source})
 }
 
 // health answers that the process lives.

@@ -100,7 +100,10 @@ func Open(fs disk.FS) (*Keys, error) {
 	if err := json.Unmarshal(data, &list); err != nil {
 		return nil, fmt.Errorf("auth: %s: %w", fileName, err)
 	}
-	for _, key := range list {
+	for i, key := range list {
+		if key == nil || key.ID == "" || k.keys[key.ID] != nil {
+			return nil, fmt.Errorf("auth: %s: key %d is empty or there twice", fileName, i)
+		}
 		k.keys[key.ID] = key
 	}
 	return k, nil

@@ -16,6 +16,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"syscall"
 
 	"golang.org/x/term"
 
@@ -67,6 +68,12 @@ type falseError struct{ err error }
 func (e *falseError) Error() string { return e.err.Error() }
 func (e *falseError) Unwrap() error { return e.err }
 
+// A wrongError means that a value on the command line makes no sense.
+type wrongError struct{ err error }
+
+func (e *wrongError) Error() string { return e.err.Error() }
+func (e *wrongError) Unwrap() error { return e.err }
+
 // A hintError carries a command or an act that may help.
 type hintError struct {
 	err  error
@@ -114,14 +121,36 @@ func (c *command) exec(ctx context.Context, env *Env, args []string) int {
 	case errors.Is(err, errUsage):
 		return exitUsage
 	}
-	fmt.Fprintf(env.Stderr, "custody: %s: %v\n", c.name, err)
+	fmt.Fprintf(env.Stderr, "custody: %s: %s\n", c.name, sayError(c.name, err))
 	if hint := hintOf(err); hint != "" {
-		fmt.Fprintf(env.Stderr, "hint: %s\n", hint)
+		fmt.Fprintf(env.Stderr, "hint: %s\n", printable(hint))
 	}
+	return statusOf(err)
+}
+
+// statusOf returns the exit status for err.
+func statusOf(err error) int {
 	if _, ok := errors.AsType[*falseError](err); ok {
 		return exitFalse
 	}
+	if _, ok := errors.AsType[*wrongError](err); ok {
+		return exitUsage
+	}
+	if e, ok := errors.AsType[*custody.Error](err); ok && e.Type == "/problems/bad-request" {
+		return exitUsage
+	}
 	return exitFailed
+}
+
+// sayError returns what err says, on lines that a terminal can be given: parts
+// of it may come from a log or a file that strangers wrote.
+func sayError(command string, err error) string {
+	lines := strings.Split(err.Error(), "\n")
+	for i := range lines {
+		lines[i] = printable(lines[i])
+	}
+	text := strings.Join(lines, "\n")
+	return strings.TrimPrefix(text, "custody: "+command+": ") // the SDK says so, too
 }
 
 // hintOf returns what may help against err.
@@ -136,6 +165,9 @@ func hintOf(err error) string {
 		case e.Status == 401:
 			return "set CUSTODY_KEY to an API key; custody keys create makes one"
 		}
+	}
+	if errors.Is(err, syscall.ECONNREFUSED) {
+		return "custody serve starts a log; CUSTODY_URL says where it is"
 	}
 	return ""
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/custody-log/custody"
 	"github.com/custody-log/custody/proof"
@@ -27,8 +28,13 @@ func client(env *Env, opts ...custody.Option) (*custody.Client, error) {
 	if err != nil {
 		return nil, err
 	}
+	opts = append([]custody.Option{custody.WithPatience(patience)}, opts...)
 	return custody.New(address, key, opts...)
 }
+
+// patience is how long somebody who waits at a terminal should wait for a log
+// that is away.
+const patience = 2 * time.Second
 
 // apiKey returns the API key that env names; "" if none.
 func apiKey(env *Env) (string, error) {

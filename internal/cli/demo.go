@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/custody-log/custody"
 	"github.com/custody-log/custody/internal/sample"
@@ -123,6 +124,9 @@ func absolute(path string) string {
 
 // program returns how this program is called again.
 func program() string {
+	if strings.Contains(os.Args[0], "go-build") { // go run
+		return "go run ./cmd/custody"
+	}
 	if filepath.Base(os.Args[0]) == "custody" {
 		if dir := filepath.Dir(os.Args[0]); dir == "." || dir == "" {
 			return os.Args[0]

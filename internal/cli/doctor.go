@@ -63,7 +63,8 @@ line: the address, the API key, the public key. The exit status is 3 if somethin
 
 // A diagnosis is what doctor found.
 type diagnosis struct {
-	findings []finding
+	findings   []finding
+	unanswered bool // nothing could be checked
 }
 
 // signPatience is how long the newest event may wait for a signature.
@@ -93,7 +94,7 @@ func (d *diagnosis) examine(ctx context.Context, env *Env) {
 		d.add(false, err.Error(), "set CUSTODY_URL to the log's address")
 		return
 	}
-	ready, err := c.Call(ctx, "GET", "/readyz", nil)
+	_, err = c.Call(ctx, "GET", "/readyz", nil)
 	problem, answered := errors.AsType[*custody.Error](err)
 	switch {
 	case err == nil:
@@ -102,9 +103,9 @@ func (d *diagnosis) examine(ctx context.Context, env *Env) {
 		d.add(false, "the log at "+address+" is there and not ready: "+problem.Detail, "look at its own messages")
 	default:
 		d.add(false, "no log answers at "+address, "custody serve starts one; CUSTODY_URL says where it is")
+		d.unanswered = true
 		return
 	}
-	_ = ready // what it says in detail, custody doctor says in its own words
 	d.examineKey(ctx, env, c)
 }
 
@@ -129,7 +130,7 @@ func (d *diagnosis) examineKey(ctx context.Context, env *Env, c *custody.Client)
 	}
 	d.add(signed >= info.Size, fmt.Sprintf("%d events are signed over", signed), "signing stands still; look at the log's own messages")
 	if env.Getenv("CUSTODY_LOG_KEY") == "" {
-		d.add(false, "the log's public key is not set", "set CUSTODY_LOG_KEY, so that receipts are checked as they are fetched")
+		d.add(true, "CUSTODY_LOG_KEY is not set: receipts are not checked as they are fetched", "")
 		return
 	}
 	p, err := policy(env, "")
@@ -166,10 +167,13 @@ func (d *diagnosis) report(env *Env, asJSON bool) error {
 		}
 		fmt.Fprintf(env.Stdout, "%s %s\n", mark, printable(f.What))
 		if f.Hint != "" {
-			fmt.Fprintf(env.Stdout, "     %s\n", f.Hint)
+			fmt.Fprintf(env.Stdout, "     %s\n", printable(f.Hint))
 		}
 	}
-	if !well {
+	switch {
+	case d.unanswered:
+		return errNotWell
+	case !well:
 		return &falseError{errNotWell}
 	}
 	return nil

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -70,7 +71,7 @@ func (f *fetcher) root(ctx context.Context, size int64, progress func(done int64
 			select {
 			case results <- result:
 			case <-ctx.Done():
-				return workers.Wait()
+				return errors.Join(workers.Wait(), ctx.Err())
 			}
 			workers.Go(func() error {
 				leaves, err := f.bundle(ctx, n, min(bundleWidth, size-n*bundleWidth))

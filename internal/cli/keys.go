@@ -88,8 +88,8 @@ func (k *keyTool) list(ctx context.Context) error {
 			}
 			continue
 		}
-		fmt.Fprintf(k.env.Stdout, "%s  %s  %-20s  %-18s  %s\n", key.ID, key.Created.UTC().Format(time.RFC3339),
-			printable(key.Source), strings.Join(key.Scopes, ","), printable(key.Name))
+		fmt.Fprintf(k.env.Stdout, "%s  %s  %-20s  %-18s  %s\n", printable(key.ID), key.Created.UTC().Format(time.RFC3339),
+			printable(key.Source), printable(strings.Join(key.Scopes, ",")), printable(key.Name))
 	}
 	return nil
 }
@@ -133,7 +133,7 @@ func (k *keyTool) log(ctx context.Context) error {
 		return err
 	}
 	for _, key := range info.Keys {
-		fmt.Fprintln(k.env.Stdout, key)
+		fmt.Fprintln(k.env.Stdout, printable(key))
 	}
 	return nil
 }

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -34,7 +35,8 @@ func proxyCommand() *command {
 the log in CUSTODY_URL. Clients use the proxy's address; only the proxy should reach the registry.
 A change is refused while the log is away; a download never is.
 
-  CUSTODY_KEY=... custody proxy -listen 127.0.0.1:4873 -upstream http://127.0.0.1:4874
+  custody keys create -source npm-proxy -scopes submit,read npm-proxy > proxy.key
+  CUSTODY_KEY_FILE=proxy.key custody proxy -listen 127.0.0.1:4873 -upstream http://127.0.0.1:4874
   npm --registry http://127.0.0.1:4873 publish
 
 custody serve -config runs proxies in the same process as the log; see docs/configuration.md.`,
@@ -73,7 +75,7 @@ func networks(list string) (out []netip.Prefix, err error) {
 		}
 		p, err := netip.ParsePrefix(s)
 		if err != nil {
-			return nil, fmt.Errorf("-trust-forwarders: %w", err)
+			return nil, &wrongError{fmt.Errorf("-trust-forwarders: %w", err)}
 		}
 		out = append(out, p)
 	}
@@ -89,7 +91,7 @@ func pairs(list string) (map[string]string, error) {
 		}
 		k, v, ok := strings.Cut(s, "=")
 		if !ok {
-			return nil, fmt.Errorf("%q is not of the form class=what", s)
+			return nil, &wrongError{fmt.Errorf("%q is not of the form class=what", s)}
 		}
 		out[k] = v
 	}
@@ -99,7 +101,10 @@ func pairs(list string) (map[string]string, error) {
 // serveProxy runs one proxy beside a log elsewhere.
 func serveProxy(ctx context.Context, env *Env, c *config.Proxy, data, addrFile string) error {
 	if err := c.Check(); err != nil {
-		return withHint(err, "custody help proxy")
+		return &wrongError{withHint(err, "custody help proxy")}
+	}
+	if err := checkSource(ctx, env, c.Name); err != nil {
+		return err
 	}
 	log := slog.New(slog.NewTextHandler(env.Stderr, nil))
 	cl, err := client(env, custody.WithPatience(0))
@@ -136,6 +141,35 @@ func serveProxy(ctx context.Context, env *Env, c *config.Proxy, data, addrFile s
 		}
 	}
 	return errors.Join(runDoor(ctx, p, listen, spool), spool.Close())
+}
+
+// checkSource refuses a proxy whose API key speaks for another source: it would
+// not find again what it recorded. A log that is away now may come back.
+func checkSource(ctx context.Context, env *Env, name string) error {
+	cl, err := client(env)
+	if err != nil {
+		return err
+	}
+	info, err := cl.Info(ctx)
+	if err != nil {
+		if e, ok := errors.AsType[*custody.Error](err); ok && (e.Status == 401 || e.Status == 403) {
+			return withHint(err, "the proxy needs a key of its own: custody keys create -source "+name+" -scopes submit,read "+name)
+		}
+		return nil
+	}
+	var answer struct {
+		Key struct {
+			Source string `json:"source"`
+		} `json:"key"`
+	}
+	if err := json.Unmarshal(info.Raw, &answer); err != nil {
+		return err
+	}
+	if got := answer.Key.Source; got != name {
+		return &wrongError{withHint(fmt.Errorf("the API key records as the source %q, and this proxy is called %q", got, name),
+			"custody keys create -source "+name+" -scopes submit,read "+name+"; or give the proxy the key's name with -name")}
+	}
+	return nil
 }
 
 // runDoor serves until ctx ends.
@@ -182,6 +216,10 @@ func (r *remoteRecorder) History(ctx context.Context) iter.Seq2[*event.Event, er
 			page, err := r.client.SearchPage(ctx, q)
 			if err != nil {
 				yield(nil, err)
+				return
+			}
+			if page.Behind > 0 { // the ends of the newest intents may be among what is not found yet
+				yield(nil, fmt.Errorf("the log's search is %d events behind", page.Behind))
 				return
 			}
 			for _, e := range page.Events {

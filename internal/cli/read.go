@@ -48,9 +48,16 @@ func quoteWords(args []string) []string {
 	out := make([]string, len(args))
 	for i, a := range args {
 		out[i] = a
-		if strings.ContainsAny(a, " \t") && !strings.ContainsAny(a, `"`) && !strings.Contains(a, ":") {
-			out[i] = strconv.Quote(a)
+		if !strings.ContainsAny(a, " \t") || strings.Contains(a, `"`) {
+			continue
 		}
+		key, value, found := strings.Cut(a, ":")
+		if !found || strings.ContainsAny(key, " \t") {
+			key, value = "", a
+		} else {
+			key += ":"
+		}
+		out[i] = key + `"` + strings.ReplaceAll(strings.ReplaceAll(value, `\`, `\\`), "\t", " ") + `"`
 	}
 	return out
 }
@@ -109,9 +116,9 @@ func printEvent(w io.Writer, e *custody.Found, asJSON bool) error {
 	}
 	outcome := ""
 	if e.Outcome != custody.Success {
-		outcome = fmt.Sprintf("  [%s]", e.Outcome)
+		outcome = fmt.Sprintf("  [%s]", printable(string(e.Outcome)))
 	}
-	_, err := fmt.Fprintf(w, "%8d  %s  %-28s  %s%s%s\n", e.Seq, e.Time.UTC().Format("2006-01-02T15:04:05Z"), e.Tag,
+	_, err := fmt.Fprintf(w, "%8d  %s  %-28s  %s%s%s\n", e.Seq, e.Time.UTC().Format("2006-01-02T15:04:05Z"), printable(e.Tag),
 		printable(e.Text), printable(from), outcome)
 	return err
 }
@@ -155,7 +162,7 @@ func showCommand() *command {
 func position(s string) (int64, error) {
 	seq, err := strconv.ParseInt(s, 10, 64)
 	if err != nil || seq < 0 {
-		return 0, fmt.Errorf("position %q is not a whole number from 0", s)
+		return 0, &wrongError{fmt.Errorf("position %q is not a whole number from 0", s)}
 	}
 	return seq, nil
 }

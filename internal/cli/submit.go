@@ -20,8 +20,8 @@ func submitCommand() *command {
 		usage: "[flags] [FILE]",
 		short: "record events and print their positions",
 		long: `Records one event, or a batch: a JSON object, a JSON array, or with -ndjson an event
-a line; from FILE or standard input. A batch is recorded whole or not at all. It is safe to
-submit the same events again.
+a line; from FILE or standard input. A batch is recorded whole or not at all; many lines are
+sent in batches of 2000 or 4 MiB, one after the other. It is safe to submit the same events again.
 
   custody submit event.json
   custody submit -ndjson < events.ndjson
@@ -90,6 +90,7 @@ const (
 func (s *submission) lines(ctx context.Context, in io.Reader) error {
 	r := newLineReader(in, event.MaxJSONBytes)
 	var batch bytes.Buffer
+	var numbers []int // of the lines in batch
 	n := 0
 	for {
 		line, err := r.next()
@@ -100,19 +101,28 @@ func (s *submission) lines(ctx context.Context, in io.Reader) error {
 		if len(bytes.TrimSpace(line)) > 0 {
 			batch.Write(bytes.TrimRight(line, "\r\n"))
 			batch.WriteByte('\n')
+			numbers = append(numbers, r.line)
 			n++
 		}
 		if n > 0 && (last || n == batchLines || batch.Len() >= batchBytes) {
 			if err := s.send(ctx, batch.Bytes()); err != nil {
-				return err
+				return atLine(err, numbers)
 			}
 			batch.Reset()
-			n = 0
+			n, numbers = 0, numbers[:0]
 		}
 		if last {
 			return nil
 		}
 	}
+}
+
+// atLine says on which line the event is that err blames.
+func atLine(err error, numbers []int) error {
+	if e, ok := errors.AsType[*custody.Error](err); ok && e.Index >= 0 && e.Index < len(numbers) {
+		return fmt.Errorf("line %d: %w", numbers[e.Index], err)
+	}
+	return err
 }
 
 // send submits data and prints the positions.

@@ -11,7 +11,6 @@ import (
 	"os"
 	"strings"
 
-	"github.com/custody-log/custody"
 	"github.com/custody-log/custody/internal/disk"
 	"github.com/custody-log/custody/internal/journal"
 	"github.com/custody-log/custody/internal/tree"
@@ -45,36 +44,55 @@ the log, that the log has this event. With the log's public key it is checked fi
 }
 
 func fetchReceipt(ctx context.Context, env *Env, seq int64, key string, asJSON bool) error {
-	if key == "" && env.Getenv("CUSTODY_LOG_KEY") == "" && !asJSON {
-		c, err := client(env)
-		if err != nil {
+	c, err := client(env)
+	if err != nil {
+		return err
+	}
+	known := key != "" || env.Getenv("CUSTODY_LOG_KEY") != ""
+	var p *proof.Policy
+	if known || asJSON {
+		if p, err = policy(env, key); err != nil {
 			return err
 		}
-		text, err := c.Call(ctx, "GET", fmt.Sprintf("/v1/events/%d/receipt?wait=20s", seq), nil)
-		if err != nil {
-			return err
-		}
+	}
+	path := fmt.Sprintf("/v1/events/%d/receipt?wait=20s", seq)
+	if p != nil && len(p.Witnesses()) > 0 {
+		path += "&witnessed=true"
+	}
+	text, err := c.Call(ctx, "GET", path, nil)
+	if err != nil {
+		return err
+	}
+	if p == nil {
 		fmt.Fprintln(env.Stderr, "not checked: the log's public key is not known here; custody verify does it")
 		_, err = env.Stdout.Write(text)
 		return err
 	}
-	p, err := policy(env, key)
-	if err != nil {
-		return err
+	verified, err := checkReceipt(text, p)
+	if err == nil && verified.Seq != seq {
+		err = &falseError{fmt.Errorf("the log gave the receipt of event %d", verified.Seq)}
 	}
-	c, err := client(env, custody.WithPolicy(p))
-	if err != nil {
-		return err
-	}
-	r, err := c.Receipt(ctx, seq)
 	if err != nil {
 		return err
 	}
 	if asJSON {
-		return printVerified(env.Stdout, r.Verified)
+		return printVerified(env.Stdout, verified)
 	}
-	_, err = env.Stdout.Write(r.Text)
+	_, err = env.Stdout.Write(text)
 	return err
+}
+
+// checkReceipt returns what a receipt proves, or a falseError.
+func checkReceipt(text []byte, p *proof.Policy) (*proof.Verified, error) {
+	r, err := proof.ParseReceipt(text)
+	if err != nil {
+		return nil, &falseError{err}
+	}
+	verified, err := r.Verify(p)
+	if err != nil {
+		return nil, &falseError{err}
+	}
+	return verified, nil
 }
 
 func verifyCommand() *command {
@@ -138,13 +156,9 @@ func (v *verification) receipt(name string) error {
 	if err != nil {
 		return err
 	}
-	r, err := proof.ParseReceipt(text)
+	verified, err := checkReceipt(text, v.policy)
 	if err != nil {
-		return &falseError{err}
-	}
-	verified, err := r.Verify(v.policy)
-	if err != nil {
-		return &falseError{err}
+		return err
 	}
 	if v.asJSON {
 		return printVerified(v.env.Stdout, verified)
@@ -167,7 +181,7 @@ func (v *verification) receipt(name string) error {
 func printVerified(w io.Writer, v *proof.Verified) error {
 	return json.NewEncoder(w).Encode(map[string]any{
 		"seq": v.Seq, "origin": v.Checkpoint.Origin, "size": v.Checkpoint.N, "hidden": v.Hidden,
-		"signers": v.Checkpoint.Signers, "witnessed": v.Checkpoint.Witnessed, "event": v.Fields.Event(),
+		"signers": v.Checkpoint.Signers, "witnessed": witnessed(v.Checkpoint), "event": v.Fields.Event(),
 	})
 }
 
@@ -235,14 +249,23 @@ func asFalse(err error) error {
 	return err
 }
 
-// yes says that a whole log of n records holds.
+// witnessed reports whether witnesses stand behind a checkpoint: with a policy
+// that asks for none, none do.
+func witnessed(c *proof.Checkpoint) bool { return c.Witnessed && len(c.Cosignatures) > 0 }
+
+// yes says that a whole log of n records holds. Those that are not signed over
+// agree with each other, and that is all that can be said of them.
 func (v *verification) yes(c *proof.Checkpoint, n int64) error {
 	if v.asJSON {
 		return json.NewEncoder(v.env.Stdout).Encode(map[string]any{
-			"origin": c.Origin, "size": c.N, "records": n, "root": c.Hash, "signers": c.Signers, "witnessed": c.Witnessed,
+			"origin": c.Origin, "size": c.N, "records": n, "unproved": n - c.N, "root": c.Hash, "signers": c.Signers, "witnessed": witnessed(c),
 		})
 	}
-	fmt.Fprintf(v.env.Stdout, "yes: all %d events of %s are as they were recorded; %d are signed over, root %v\n", n, printable(c.Origin), c.N, c.Hash)
+	fmt.Fprintf(v.env.Stdout, "yes: all %d events that %s signed over are as they were recorded, root %v\n", c.N, printable(c.Origin), c.Hash)
+	if n > c.N {
+		fmt.Fprintf(v.env.Stdout, "the %d newest are not signed over yet: nothing proves them\n", n-c.N)
+	}
+	fmt.Fprintln(v.env.Stdout, "that nothing newer was cut off, only witnesses or a receipt that somebody kept can tell")
 	return nil
 }
 
