@@ -41,10 +41,15 @@ type Field struct {
 // [CodeLimit]-1 for a name that every event may have, [MetadataCode] for a
 // member of metadata, 0 for any other name. See docs/format/record.md.
 func (f *Field) Code() int {
-	if f.rank == 0 {
-		f.code = uint16(codeOf(f.Name))
-	}
+	f.lookUp()
 	return int(f.code)
+}
+
+// lookUp sets code and rank, unless they are.
+func (f *Field) lookUp() {
+	if f.rank == 0 {
+		f.code, f.rank = uint16(CodeOf(f.Name)), uint16(rankOf(f.Name))
+	}
 }
 
 // Fields are the fields of one event, in bytewise order of their names, each
@@ -87,10 +92,7 @@ func (s *sorter) sort(f Fields) Fields {
 	s.present = [maxRank / 64]uint64{}
 	s.shared = s.shared[:0]
 	for i := range f {
-		if f[i].rank == 0 {
-			f[i].code = uint16(codeOf(f[i].Name))
-			f[i].rank = uint16(rankOf(f[i].Name))
-		}
+		f[i].lookUp()
 		word, bit := &s.present[f[i].rank/64], uint64(1)<<(f[i].rank%64)
 		if *word&bit != 0 {
 			s.shared = append(s.shared, uint8(i))

@@ -105,10 +105,7 @@ func NameOf(code int) string {
 }
 
 // CodeOf returns the code of name, see [Field.Code].
-func CodeOf(name string) int { return codeOf(name) }
-
-// codeOf returns the code of name.
-func codeOf(name string) int {
+func CodeOf(name string) int {
 	if code, ok := table.codes[name]; ok {
 		return code
 	}

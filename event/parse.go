@@ -31,10 +31,11 @@ type Parser struct {
 	fields Fields            // as they come
 	stated bool              // the event states its outcome
 	keys   map[string]string // "metadata.KEY" by KEY
+	tags   map[string]bool   // that were found good
 }
 
-// maxKeptKeys bounds Parser.keys.
-const maxKeptKeys = 4096
+// maxKept bounds Parser.keys and Parser.tags, each.
+const maxKept = 4096
 
 // Parse is [Parse], but the fields are valid only until the next call.
 func (p *Parser) Parse(data []byte) (Fields, error) {
@@ -55,7 +56,7 @@ func (p *Parser) reset(data []byte) {
 	p.scanner = scanner{data: data, arena: p.arena[:0]}
 	p.fields = p.fields[:0]
 	if p.keys == nil {
-		p.keys = make(map[string]string)
+		p.keys, p.tags = make(map[string]string), make(map[string]bool)
 	}
 }
 
@@ -68,7 +69,9 @@ func (p *Parser) finish() *InvalidError {
 		return &InvalidError{Index: -1, Reason: tooMany}
 	}
 	for i := range p.Added {
-		if f := &p.Added[i]; !p.stated || f.Name != "outcome" {
+		f := &p.Added[i]
+		f.lookUp() // here and not in the copy: Added is for many events
+		if !p.stated || f.Name != "outcome" {
 			p.fields = append(p.fields, *f)
 		}
 	}
@@ -316,9 +319,15 @@ func (p *Parser) tag(code int) {
 	if p.err != nil {
 		return
 	}
-	if reason := CheckTag(string(b)); reason != "" {
-		p.fail(reason)
-		return
+	if !p.tags[string(b)] {
+		tag := string(b)
+		if reason := CheckTag(tag); reason != "" {
+			p.fail(reason)
+			return
+		}
+		if len(p.tags) < maxKept {
+			p.tags[tag] = true
+		}
 	}
 	p.addCode(code, String, b)
 }
@@ -500,7 +509,7 @@ func (p *Parser) metadataName(key []byte) string {
 		return name
 	}
 	name := metadataPrefix + string(key)
-	if len(p.keys) < maxKeptKeys {
+	if len(p.keys) < maxKept {
 		p.keys[name[len(metadataPrefix):]] = name
 	}
 	return name

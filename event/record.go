@@ -220,7 +220,7 @@ func (d *decoder) name() (name string, code, rank int) {
 		if code == MetadataCode {
 			name = metadataPrefix + rest
 		}
-		if d.err == nil && (codeOf(name) != code || name == "" || len(name) > MaxNameBytes || !utf8.ValidString(name)) {
+		if d.err == nil && (CodeOf(name) != code || name == "" || len(name) > MaxNameBytes || !utf8.ValidString(name)) {
 			d.err = fmt.Errorf("%w: name %q", ErrRecord, name)
 		}
 		return name, code, rankOf(name)

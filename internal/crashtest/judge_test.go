@@ -2,6 +2,7 @@ package crashtest_test
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -109,7 +110,15 @@ func (st *story) judgeRoots(t *testing.T, list []stored) {
 // the checkpoints before, grown.
 func (st *story) judgeGrowth(t *testing.T, s *service) {
 	t.Helper()
-	now, text, err := s.checkpoint(st.key)
+	var (
+		now  tlog.Tree
+		text []byte
+		err  error
+	)
+	until(t, "there is a checkpoint", func() bool {
+		now, text, err = s.checkpoint(st.key)
+		return !errors.Is(err, errNotYet)
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
