@@ -166,7 +166,7 @@ func TestWhereSomebodyIsIsForThemAndStaff(t *testing.T) {
 // Each field that an event can have is known, so that none is left to chance.
 func TestEveryFieldOfAnEventIsKnown(t *testing.T) {
 	c := load(t)
-	for _, name := range strings.Fields(`
+	for name := range strings.FieldsSeq(`
 		id tag time outcome reason reason_internal
 		actor.type actor.id actor.name on_behalf_of.type on_behalf_of.id on_behalf_of.name
 		credential.kind credential.id credential.name credential.mfa credential.session

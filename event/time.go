@@ -11,9 +11,9 @@ func parseTime(b []byte) (micros int64, ok bool) {
 	if len(b) < len(shape)+1 || b[4] != '-' || b[7] != '-' || b[10] != 'T' || b[13] != ':' || b[16] != ':' {
 		return 0, false
 	}
-	c1, c2 := digits(b, 0, 2), digits(b, 2, 2)
-	month, day := digits(b, 5, 2), digits(b, 8, 2)
-	hour, minute, second := digits(b, 11, 2), digits(b, 14, 2), digits(b, 17, 2)
+	c1, c2 := digits(b, 0), digits(b, 2)
+	month, day := digits(b, 5), digits(b, 8)
+	hour, minute, second := digits(b, 11), digits(b, 14), digits(b, 17)
 	if c1 < 0 || c2 < 0 || month < 1 || month > 12 || day < 1 || hour < 0 || hour > 23 || minute < 0 || minute > 59 || second < 0 || second > 59 {
 		return 0, false
 	}
@@ -33,10 +33,10 @@ func parseTime(b []byte) (micros int64, ok bool) {
 	return (t.Unix()-offset)*1e6 + nanos/1e3, true
 }
 
-// digits returns the number that n digits of b from at write, or -1.
-func digits(b []byte, at, n int) int {
+// digits returns the number that two digits of b from at write, or -1.
+func digits(b []byte, at int) int {
 	v := 0
-	for _, c := range b[at : at+n] {
+	for _, c := range b[at : at+2] {
 		if c < '0' || c > '9' {
 			return -1
 		}
@@ -66,7 +66,7 @@ func zone(b []byte) (seconds int64, ok bool) {
 	if len(b) != 6 || b[3] != ':' || b[0] != '+' && b[0] != '-' {
 		return 0, false
 	}
-	hours, minutes := digits(b, 1, 2), digits(b, 4, 2)
+	hours, minutes := digits(b, 1), digits(b, 4)
 	if hours < 0 || hours > 23 || minutes < 0 || minutes > 59 {
 		return 0, false
 	}

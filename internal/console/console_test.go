@@ -16,8 +16,15 @@ import (
 	"github.com/custody-log/custody/internal/tree"
 )
 
-// serve returns the front page of an empty log, and a way to fetch from it.
-func serve(t *testing.T) (get func(path string) (*http.Response, string)) {
+// An answer is what a browser gets.
+type answer struct {
+	status int
+	header http.Header
+	body   string
+}
+
+// serve returns a way to fetch from the console of an empty log.
+func serve(t *testing.T) (get func(path string) answer) {
 	t.Helper()
 	fs := new(disk.Mem)
 	files, err := journal.OpenFiles(fs)
@@ -43,7 +50,7 @@ func serve(t *testing.T) (get func(path string) (*http.Response, string)) {
 	c := &console.Console{Log: log, Tree: tr, Journal: j, Keys: tr.Keys, Version: "v1.2.3"}
 	server := httptest.NewServer(c.Handler())
 	t.Cleanup(server.Close)
-	return func(path string) (*http.Response, string) {
+	return func(path string) answer {
 		resp, err := http.Get(server.URL + path)
 		if err != nil {
 			t.Fatal(err)
@@ -53,7 +60,7 @@ func serve(t *testing.T) (get func(path string) (*http.Response, string)) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return resp, string(body)
+		return answer{resp.StatusCode, resp.Header, string(body)}
 	}
 }
 
@@ -61,13 +68,14 @@ func serve(t *testing.T) (get func(path string) (*http.Response, string)) {
 // and that all it names is there.
 func TestFrontPage(t *testing.T) {
 	get := serve(t)
-	resp, page := get("/")
+	front := get("/")
+	page := front.body
 	for _, want := range []string{"log.example/test", "Nothing yet: the log is empty.", "v1.2.3", "custody verify"} {
 		if !strings.Contains(page, want) {
 			t.Errorf("the page does not say %q", want)
 		}
 	}
-	if policy := resp.Header.Get("Content-Security-Policy"); !strings.HasPrefix(policy, "default-src 'none'") {
+	if policy := front.header.Get("Content-Security-Policy"); !strings.HasPrefix(policy, "default-src 'none'") {
 		t.Errorf("Content-Security-Policy = %q", policy)
 	}
 	if strings.Contains(page, "<script") {
@@ -78,8 +86,8 @@ func TestFrontPage(t *testing.T) {
 		case !strings.HasPrefix(path, "/"):
 			t.Errorf("the page loads or links %s, which is elsewhere", path)
 		case strings.HasPrefix(path, "/static/"):
-			if resp, _ := get(path); resp.StatusCode != http.StatusOK || !strings.Contains(resp.Header.Get("Cache-Control"), "immutable") {
-				t.Errorf("%s = %s, %q", path, resp.Status, resp.Header.Get("Cache-Control"))
+			if got := get(path); got.status != http.StatusOK || !strings.Contains(got.header.Get("Cache-Control"), "immutable") {
+				t.Errorf("%s = %d, %q", path, got.status, got.header.Get("Cache-Control"))
 			}
 		}
 	}
@@ -89,12 +97,10 @@ func TestFrontPage(t *testing.T) {
 func TestBudget(t *testing.T) {
 	const budget = 60 << 10 // 60 KiB of CSS and JavaScript
 	get := serve(t)
-	_, page := get("/")
-	version := regexp.MustCompile(`/static/([0-9a-f]+)/`).FindStringSubmatch(page)[1]
+	version := regexp.MustCompile(`/static/([0-9a-f]+)/`).FindStringSubmatch(get("/").body)[1]
 	total := 0
 	for _, name := range []string{"style.css", "receipt.js"} {
-		_, body := get("/static/" + version + "/" + name)
-		total += len(body)
+		total += len(get("/static/" + version + "/" + name).body)
 	}
 	if total > budget {
 		t.Errorf("style and scripts have %d bytes, more than %d", total, budget)

@@ -58,7 +58,7 @@ type kinds struct {
 func newKinds(c *catalogue.Catalogue) *kinds {
 	k := new(kinds)
 	types := slices.DeleteFunc(c.Types(), func(t *catalogue.Type) bool {
-		return t.Class() == "audit" // the log's own, which no source may send
+		return t.Class() == ownClass // which no source may send
 	})
 	rest := 1.0
 	for _, share := range Frequent {

@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"slices"
@@ -62,9 +63,7 @@ func TestBodiesPassUnchanged(t *testing.T) {
 				t.Fatal(err)
 			}
 			r.Host = "registry.test"
-			for name, values := range test.header {
-				r.Header[name] = values
-			}
+			maps.Copy(r.Header, test.header)
 			transport := &http.Transport{DisableCompression: true}
 			defer transport.CloseIdleConnections()
 			res, err := transport.RoundTrip(r)

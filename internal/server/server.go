@@ -194,7 +194,7 @@ func (s *Server) Run(ctx context.Context) (err error) {
 	inside, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	for _, part := range []*stage{ground, front, back} {
-		context.AfterFunc(part.ctx, stop) // one part that fails ends all
+		context.AfterFunc(part.ctx, stop) //nolint:contextcheck // a stage outlives the context it comes from; one that fails ends all
 	}
 
 	hello := s.hello()
@@ -207,7 +207,7 @@ func (s *Server) Run(ctx context.Context) (err error) {
 		err = s.serve(ctx, inside)
 	}
 	err = errors.Join(err, front.end(), ground.end())
-	s.settle(back.ctx)
+	s.settle(back.ctx) //nolint:contextcheck // ctx has ended, and the views go on until they have caught up
 	return errors.Join(err, back.end())
 }
 

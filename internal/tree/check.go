@@ -21,7 +21,7 @@ const progressRecords = 1 << 16
 // tree's files, and these with the signed root, on all cores. It returns a
 // [*DisagreeError] that names the first record that is not as it should be.
 // Now and then it calls progress, one call at a time, with the number of
-// records done. With [ComputedEntry] it trusts nothing a record says of itself.
+// records done. See [Audit] for a check that trusts nothing a record says of itself.
 func (t *Tree) Check(ctx context.Context, records Source, entryOf EntryOf, progress func(done int64)) error {
 	signed := t.Latest()
 	if signed.Message == nil {

@@ -58,19 +58,6 @@ func StoredEntry(body []byte) (event.Entry, error) {
 	return c.Entry(), err
 }
 
-// ComputedEntry is the EntryOf that computes the commitment anew from all
-// fields of the record. It costs some twenty times as much as [StoredEntry].
-func ComputedEntry(body []byte) (event.Entry, error) {
-	r, err := event.DecodeRecord(body)
-	if err != nil {
-		return event.Entry{}, err
-	}
-	if err := r.Verify(); err != nil {
-		return event.Entry{}, err
-	}
-	return r.Commitment.Entry(), nil
-}
-
 // A Config is what a tree is opened with.
 type Config struct {
 	Dir     disk.FS // for the tree's files

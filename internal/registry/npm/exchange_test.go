@@ -79,23 +79,24 @@ func carry(x registry.Exchange, k talk) registry.Result {
 func lines(events []*event.Event) []string {
 	var all []string
 	for _, e := range events {
-		line := e.Tag + " " + string(e.Outcome)
+		var line strings.Builder
+		line.WriteString(e.Tag + " " + string(e.Outcome))
 		if e.Actor.Type != "" {
-			line += " by " + e.Actor.Type + ":" + e.Actor.Name
+			line.WriteString(" by " + e.Actor.Type + ":" + e.Actor.Name)
 		}
 		if e.Credential.Kind != "" {
-			line += " with " + strings.TrimSuffix(e.Credential.Kind+"+"+e.Credential.MFA, "+")
+			line.WriteString(" with " + strings.TrimSuffix(e.Credential.Kind+"+"+e.Credential.MFA, "+"))
 		}
 		for _, s := range e.Subjects {
-			line += " " + s.Type + "=" + s.Name
+			line.WriteString(" " + s.Type + "=" + s.Name)
 			if s.Version != "" {
-				line += "@" + s.Version
+				line.WriteString("@" + s.Version)
 			}
 		}
 		if data, err := json.Marshal(e.Metadata); err == nil && len(e.Metadata) > 0 {
-			line += " " + string(data)
+			line.WriteString(" " + string(data))
 		}
-		all = append(all, line)
+		all = append(all, line.String())
 	}
 	return all
 }
