@@ -44,7 +44,11 @@ Also: org: source: tag: before: after: (a date, a time, or -7d -12h -30m).`,
 }
 
 // quoteWords quotes arguments that hold spaces: the shell took the quotes off.
+// One argument with a colon in it is a whole query.
 func quoteWords(args []string) []string {
+	if len(args) == 1 && strings.Contains(args[0], ":") {
+		return args
+	}
 	out := make([]string, len(args))
 	for i, a := range args {
 		out[i] = a

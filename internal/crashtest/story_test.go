@@ -86,8 +86,8 @@ func newStory(t *testing.T, data string, seed uint64, batches ...int) (*story, *
 	return st, s
 }
 
-// run lets all writers write, and readers read, until one of them gets no
-// answer; and calls crash once that many more events are acknowledged. It
+// run lets each writer write, and a reader watch, until that writer gets no
+// answer of success; and calls crash once that many more events are acknowledged. It
 // returns what the writers were told that was neither success nor silence.
 func (st *story) run(s *service, count int, crash func()) (refusals []answer) {
 	var (
@@ -119,8 +119,15 @@ func (st *story) run(s *service, count int, crash func()) (refusals []answer) {
 			}
 		})
 	}
-	group.Go(func() { st.watch(s) })
+	written := make(chan struct{})
+	watched := make(chan struct{})
+	go func() {
+		defer close(watched)
+		st.watch(s, written)
+	}()
 	group.Wait()
+	close(written)
+	<-watched
 	return refusals
 }
 
@@ -153,17 +160,22 @@ func (st *story) promised(sub submission, all []accepted) int {
 	return len(st.acked)
 }
 
-// watch notes the checkpoints that the service shows, until it shows none.
-func (st *story) watch(s *service) {
+// watch notes the checkpoints that the service shows, until it shows none or
+// enough is closed.
+func (st *story) watch(s *service, enough <-chan struct{}) {
 	for {
 		tree, text, err := s.checkpoint(st.key)
-		if errors.Is(err, errNotYet) {
-			continue
-		}
-		if err != nil {
+		switch {
+		case err == nil:
+			st.saw(tree, text)
+		case !errors.Is(err, errNotYet):
 			return
 		}
-		st.saw(tree, text)
+		select {
+		case <-enough:
+			return
+		default:
+		}
 	}
 }
 
