@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"runtime/debug"
 	"runtime/pprof"
 	"sync/atomic"
 	"time"
@@ -37,9 +38,13 @@ type trial struct {
 	result  result
 }
 
+// gcPercent is what custody serve collects garbage with.
+const gcPercent = 300
+
 // runTrial runs one round of r and prints the result for the process that
 // started this one.
 func runTrial(ctx context.Context, o *options, r row) error {
+	debug.SetGCPercent(gcPercent)
 	t := &trial{dir: o.dir, length: o.length, quick: o.quick, custody: o.custody, profile: o.profiles}
 	if err := r.run(ctx, t); err != nil {
 		return fmt.Errorf("%s: %w", r.name, err)
