@@ -1,6 +1,7 @@
 package intake_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -241,6 +242,41 @@ func TestAcceptAgainAfterFailure(t *testing.T) {
 			if _, err := b.Accept(context.Background(), from, published("1", "alice")); !errors.Is(err, journal.ErrStopped) {
 				t.Errorf("Accept on a stopped journal = %v, want ErrStopped", err)
 			}
+		}
+	})
+}
+
+// TestOpenRefusesChangedRecords checks that the start finds a record whose
+// fields are not what its commitment says, though its checksum is right.
+func TestOpenRefusesChangedRecords(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		fs := new(disk.Mem)
+		b := open(t, fs)
+		if _, err := b.Accept(t.Context(), from, published("1", "alice")); err != nil {
+			t.Fatal(err)
+		}
+		records, err := b.journal.Read(0, 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		changed := bytes.Replace(records[0].Body, []byte("alice"), []byte("mally"), 1)
+		if _, err := b.journal.Append(t.Context(), changed); err != nil {
+			t.Fatal(err)
+		}
+		if err := b.stop(); err != nil {
+			t.Fatal(err)
+		}
+		files, err := journal.OpenFiles(fs)
+		if err != nil {
+			t.Fatal(err)
+		}
+		cat, err := catalogue.Load()
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = intake.Open(t.Context(), intake.Config{Log: slog.New(slog.DiscardHandler), Journal: journal.New(files), Catalogue: cat}, nil)
+		if !errors.Is(err, event.ErrCommitment) || !strings.Contains(err.Error(), "record 1 ") {
+			t.Errorf("Open = %v, want an error about record 1", err)
 		}
 	})
 }
