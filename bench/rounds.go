@@ -18,9 +18,11 @@ const trialLimit = 5 * time.Minute
 
 // runAll runs all rounds of the rows, in turns, and prints the table.
 func runAll(ctx context.Context, o *options, chosen []row) error {
-	if err := build(ctx, o, chosen); err != nil {
+	remove, err := build(ctx, o, chosen)
+	if err != nil {
 		return err
 	}
+	defer remove()
 	if o.profiles != "" {
 		if err := os.MkdirAll(o.profiles, 0o700); err != nil {
 			return fmt.Errorf("bench: %w", err)
@@ -48,23 +50,24 @@ func runAll(ctx context.Context, o *options, chosen []row) error {
 	return errors.Join(failed...)
 }
 
-// build builds the program that the HTTP rows measure.
-func build(ctx context.Context, o *options, chosen []row) error {
+// build builds the program that the HTTP rows measure, and returns what removes
+// it again.
+func build(ctx context.Context, o *options, chosen []row) (remove func(), err error) {
 	needed := false
 	for _, r := range chosen {
 		needed = needed || r.server
 	}
 	if !needed || o.custody != "" {
-		return nil
+		return func() {}, nil
 	}
 	// Not in o.dir, which may be on a small or slow disk.
 	o.custody = filepath.Join(os.TempDir(), fmt.Sprintf("custody-bench-%d", os.Getpid()))
 	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", o.custody, "github.com/custody-log/custody/cmd/custody")
 	build.Stderr = os.Stderr
 	if err := build.Run(); err != nil {
-		return fmt.Errorf("bench: build the program: %w", err)
+		return nil, fmt.Errorf("bench: build the program: %w", err)
 	}
-	return nil
+	return func() { _ = os.Remove(o.custody) }, nil // of the system's directory for temporary files
 }
 
 var unfitForNames = regexp.MustCompile(`[^a-z0-9]+`)
