@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"runtime"
 	"runtime/debug"
 	"runtime/pprof"
 	"sync/atomic"
@@ -38,13 +39,19 @@ type trial struct {
 	result  result
 }
 
-// gcPercent is what custody serve collects garbage with.
-const gcPercent = 300
+// What custody serve sets.
+const (
+	gcPercent  = 300
+	spareProcs = 2
+)
 
 // runTrial runs one round of r and prints the result for the process that
 // started this one.
 func runTrial(ctx context.Context, o *options, r row) error {
 	debug.SetGCPercent(gcPercent)
+	if os.Getenv("GOMAXPROCS") == "" {
+		runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + spareProcs)
+	}
 	t := &trial{dir: o.dir, length: o.length, quick: o.quick, custody: o.custody, profile: o.profiles}
 	if err := r.run(ctx, t); err != nil {
 		return fmt.Errorf("%s: %w", r.name, err)

@@ -11,6 +11,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"runtime"
 	"runtime/debug"
 	"strings"
 	"time"
@@ -29,6 +30,11 @@ const defaultListen = "127.0.0.1:8440"
 // gcPercent trades memory for time: what lives is little, what is thrown away
 // is much. The variable GOGC overrules it.
 const gcPercent = 300
+
+// spareProcs is how many goroutines may run besides one for each core. One that
+// waits for the disk keeps its place until the scheduler notices, and with few
+// cores others would wait with it. The variable GOMAXPROCS overrules it.
+const spareProcs = 2
 
 // A serving is what the flags of serve say.
 type serving struct {
@@ -73,6 +79,9 @@ func (s *serving) serve(ctx context.Context, env *Env, ready func(server.Hello))
 	}
 	if env.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
+	}
+	if env.Getenv("GOMAXPROCS") == "" {
+		runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + spareProcs)
 	}
 	cfg.Ready = func(h server.Hello) {
 		if s.keyFile != "" && h.APIKey != "" {
