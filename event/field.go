@@ -148,11 +148,6 @@ func StringField(name, value string) Field {
 	return Field{Name: name, Type: String, Value: []byte(value)}
 }
 
-// IntField returns a field of type [Int].
-func IntField(name string, value int64) Field {
-	return Field{Name: name, Type: Int, Value: appendInt(nil, value)}
-}
-
 // TimeField returns a field of type [Time].
 func TimeField(name string, value time.Time) Field {
 	return Field{Name: name, Type: Time, Value: appendInt(nil, value.UnixMicro())}

@@ -98,19 +98,12 @@ func newIsType() *[event.CodeLimit]bool {
 
 // changePersonal says whether a member of a change is personal.
 func (d *Desk) changePersonal(tag string, f event.Fields, name string) bool {
-	change, member, _ := cutLast(name)
+	i := strings.LastIndexByte(name, '.')
+	change, member := name[:i], name[i+1:]
 	if member == "field" {
 		return d.catalogue.Personal(tag, name)
 	}
 	return d.catalogue.PersonalChange(tag, f.Text(change+".field"))
-}
-
-// cutLast cuts name around its last dot.
-func cutLast(name string) (before, after string, found bool) {
-	if i := strings.LastIndexByte(name, '.'); i >= 0 {
-		return name[:i], name[i+1:], true
-	}
-	return name, "", false
 }
 
 // markMetadata marks and checks a member of metadata.
