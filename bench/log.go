@@ -14,7 +14,7 @@ import (
 	"github.com/custody-log/custody/internal/disk"
 	"github.com/custody-log/custody/internal/intake"
 	"github.com/custody-log/custody/internal/journal"
-	"github.com/custody-log/custody/internal/search"
+	"github.com/custody-log/custody/internal/store"
 	"github.com/custody-log/custody/internal/tree"
 	"github.com/custody-log/custody/internal/view"
 )
@@ -39,7 +39,8 @@ type log struct {
 	catalogue *catalogue.Catalogue
 	journal   *journal.Journal
 	desk      *intake.Desk
-	tree      *tree.Tree // nil without one
+	tree      *tree.Tree   // nil without one
+	store     *store.Store // likewise
 	keys      *tree.Keys
 	views     []view.View
 
@@ -69,10 +70,29 @@ func openLog(ctx context.Context, dir string, p parts) (*log, error) {
 		l.views = append(l.views, l.tree)
 	}
 	if p >= withSearch {
-		l.views = append(l.views, search.New(j))
+		if err := l.openStore(dir, quiet); err != nil {
+			return nil, errors.Join(err, stopJournal())
+		}
+		l.views = append(l.views, l.store)
 	}
 	l.follow(ctx, quiet, stopJournal)
 	return l, nil
+}
+
+func (l *log) openStore(dir string, quiet *slog.Logger) error {
+	data, err := disk.Dir(dir)
+	if err != nil {
+		return err
+	}
+	files, err := data.Sub("store")
+	if err != nil {
+		return err
+	}
+	l.store, err = store.Open(store.Config{Dir: files, Log: quiet, Family: l.catalogue.RetentionOf})
+	if err == nil {
+		l.store.Connect(store.Parts{Journal: l.journal})
+	}
+	return err
 }
 
 func (l *log) openTree(ctx context.Context, dir string, quiet *slog.Logger) (err error) {
@@ -102,6 +122,9 @@ func (l *log) follow(ctx context.Context, quiet *slog.Logger, stopJournal func()
 	}
 	if l.tree != nil {
 		g.Go(func() error { return l.tree.Run(ctx) })
+	}
+	if l.store != nil {
+		g.Go(func() error { return l.store.Run(ctx) })
 	}
 	g.Go(func() error { return l.desk.Run(ctx) })
 	l.stop = func() error {

@@ -30,7 +30,7 @@ import (
 	"github.com/custody-log/custody/internal/disk"
 	"github.com/custody-log/custody/internal/intake"
 	"github.com/custody-log/custody/internal/journal"
-	"github.com/custody-log/custody/internal/search"
+	"github.com/custody-log/custody/internal/store"
 	"github.com/custody-log/custody/internal/tree"
 	"github.com/custody-log/custody/internal/view"
 )
@@ -42,7 +42,7 @@ type API struct {
 	Version   string // of the program
 	Journal   *journal.Journal
 	Desk      *intake.Desk
-	Search    *search.Index
+	Store     *store.Store
 	Tree      *tree.Tree
 	Keys      *auth.Keys
 	KeyDir    disk.FS // where the keys that sign checkpoints are kept

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"fmt"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -11,7 +12,7 @@ import (
 	"github.com/custody-log/custody/internal/auth"
 	"github.com/custody-log/custody/internal/journal"
 	"github.com/custody-log/custody/internal/query"
-	"github.com/custody-log/custody/internal/search"
+	"github.com/custody-log/custody/internal/store"
 )
 
 // defaultFound is how many events a search returns if it does not say.
@@ -73,13 +74,25 @@ func (a *API) record(r *http.Request) (journal.Seq, *event.Record, error) {
 	if len(records) == 0 {
 		return 0, nil, notFound("there is no event %d; the log has %d events", seq, a.Journal.Size())
 	}
+	if records[0].Body == nil {
+		return 0, nil, gone(seq)
+	}
 	record, err := event.DecodeRecord(records[0].Body)
+	if err == nil && !a.Store.Show(record) {
+		return 0, nil, gone(seq)
+	}
 	return seq, record, err
+}
+
+// gone says that retention dropped an event.
+func gone(seq journal.Seq) error {
+	return &problem{Status: http.StatusGone, Type: "/problems/expired", Title: "The event is past its time",
+		Detail: fmt.Sprintf("event %d was dropped by the retention of its class; that it was recorded can still be proved", seq)}
 }
 
 // A found is the answer to a search.
 type found struct {
-	Events   []*shown    `json:"events"` // newest first
+	Events   []*shown    `json:"events"` // in the order asked for
 	Next     string      `json:"next,omitzero"`
 	Complete bool        `json:"complete"` // false: the search ended early, more may be found from next on
 	Behind   journal.Seq `json:"behind"`   // events at the end of the log that were not searched yet
@@ -87,7 +100,7 @@ type found struct {
 
 // search answers with the newest events that match.
 func (a *API) search(w http.ResponseWriter, r *http.Request, _ *auth.Key) error {
-	params, err := parameters(r, "q", "after", "before", "limit", "cursor")
+	params, err := parameters(r, "q", "after", "before", "order", "limit", "cursor")
 	if err != nil {
 		return err
 	}
@@ -95,19 +108,26 @@ func (a *API) search(w http.ResponseWriter, r *http.Request, _ *auth.Key) error 
 	if err != nil {
 		return err
 	}
-	req := search.Request{Query: q, Limit: defaultFound}
+	req := store.Request{Query: q, Limit: defaultFound}
 	if params.Has("limit") {
 		req.Limit, err = strconv.Atoi(params.Get("limit"))
-		if err != nil || req.Limit < 1 || req.Limit > search.MaxFound {
-			return badRequest("limit must be a whole number from 1 to %d", search.MaxFound)
+		if err != nil || req.Limit < 1 || req.Limit > store.MaxFound {
+			return badRequest("limit must be a whole number from 1 to %d", store.MaxFound)
 		}
 	}
+	switch order := params.Get("order"); order {
+	case "", "newest":
+	case "oldest":
+		req.Oldest = true
+	default:
+		return badRequest("order must be newest or oldest")
+	}
 	if params.Has("cursor") {
-		if req.After, err = search.ParseCursor(params.Get("cursor")); err != nil {
+		if req.After, err = store.ParseCursor(params.Get("cursor")); err != nil {
 			return err
 		}
 	}
-	answer, err := a.Search.Search(r.Context(), req)
+	answer, err := a.Store.Search(r.Context(), req)
 	if err != nil {
 		return err
 	}

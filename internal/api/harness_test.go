@@ -21,7 +21,8 @@ import (
 	"github.com/custody-log/custody/internal/disk"
 	"github.com/custody-log/custody/internal/intake"
 	"github.com/custody-log/custody/internal/journal"
-	"github.com/custody-log/custody/internal/search"
+	"github.com/custody-log/custody/internal/query"
+	"github.com/custody-log/custody/internal/store"
 	"github.com/custody-log/custody/internal/tree"
 	"github.com/custody-log/custody/internal/view"
 )
@@ -33,7 +34,7 @@ type bench struct {
 	handler http.Handler
 	journal *journal.Journal
 	tree    *tree.Tree
-	index   *search.Index
+	index   *store.Store
 	keys    map[string]string // secret by scope
 	stop    func()            // power off, in order; may be called twice
 }
@@ -84,9 +85,14 @@ func open(t testing.TB, fs disk.FS, change ...func(*api.API)) *bench {
 		_, b.keys[scope], err = keys.Create("the "+scope+" key", scope+"-source", []string{scope})
 		must(err)
 	}
-	b.index = search.New(b.journal)
+	b.index, err = store.Open(store.Config{
+		Dir: sub(t, fs, "store"), Log: log, Family: cat.RetentionOf,
+		Derive: &query.Derive{Severity: func(tag string) string { return string(cat.SeverityOf(tag)) }},
+	})
+	must(err)
+	b.index.Connect(store.Parts{Journal: b.journal, Tail: files, Tree: b.tree})
 	b.api = &api.API{
-		Log: log, Version: "test", Journal: b.journal, Desk: desk, Search: b.index, Tree: b.tree, Keys: keys,
+		Log: log, Version: "test", Journal: b.journal, Desk: desk, Store: b.index, Tree: b.tree, Keys: keys,
 		KeyDir: keyDir, Catalogue: cat, Views: []view.View{b.tree, b.index}, Registry: prometheus.NewRegistry(),
 	}
 	for _, c := range change {

@@ -13,7 +13,7 @@ import (
 	"github.com/custody-log/custody/internal/intake"
 	"github.com/custody-log/custody/internal/journal"
 	"github.com/custody-log/custody/internal/query"
-	"github.com/custody-log/custody/internal/search"
+	"github.com/custody-log/custody/internal/store"
 	"github.com/custody-log/custody/internal/tree"
 )
 
@@ -98,14 +98,14 @@ func problemOf(err error) *problem {
 	if e, ok := errors.AsType[*query.Error](err); ok {
 		return &problem{
 			Type: "/problems/bad-query", Title: "The query cannot be understood", Status: http.StatusBadRequest,
-			Detail: fmt.Sprintf("column %d: expected %s", e.Column, e.Expected), Column: e.Column,
+			Detail: fmt.Sprintf("column %d: expected %s", e.Column, e.Expected), Hint: e.Hint, Column: e.Column,
 		}
 	}
 	if e, ok := errors.AsType[*auth.NameError](err); ok {
 		return &problem{Type: "/problems/invalid-key", Title: "No key can be made of this", Status: http.StatusUnprocessableEntity, Detail: e.Reason}
 	}
 	switch {
-	case errors.Is(err, search.ErrCursor):
+	case errors.Is(err, store.ErrCursor):
 		return &problem{
 			Type: "/problems/bad-request", Title: "Bad request", Status: http.StatusBadRequest,
 			Detail: "cursor is not one that this log gave",

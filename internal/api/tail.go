@@ -137,11 +137,14 @@ func (t *tail) pass() error {
 	}
 	var out []byte
 	for _, r := range records {
+		if r.Body == nil { // dropped by retention
+			continue
+		}
 		record, err := event.DecodeRecord(r.Body)
 		if err != nil {
 			return fmt.Errorf("record %d: %w", r.Seq, err)
 		}
-		if t.query.Match(record.Open()) {
+		if t.api.Store.Show(record) && t.query.Match(record.Open(), t.api.Store.Derive()) {
 			if out, err = appendMessage(out, t.api.show(r.Seq, record)); err != nil {
 				return err
 			}

@@ -26,7 +26,9 @@ func searchCommand() *command {
   custody search ip:203.0.113.0/24 after:-7d   who came from a network this week
   custody search 'tag:user:token:*' "deploy"   tags by beginning, and a word anywhere
 
-Also: org: source: tag: before: after: (a date, a time, or -7d -12h -30m).`,
+Also: user: org: country: client: version: request: source: severity: class: metadata.KEY:
+after: before: (a date, a time, or -7d -12h -30m); OR, NOT and parentheses. A query that begins with
+-term needs -- before it. All of it is in docs/query.md.`,
 		run: func(ctx context.Context, env *Env, flags *flag.FlagSet, args []string) error {
 			limit := flags.Int("limit", 50, "at most this many `events`; 0 is all")
 			asJSON := flags.Bool("json", false, "print each event as a line of JSON")
@@ -44,15 +46,15 @@ Also: org: source: tag: before: after: (a date, a time, or -7d -12h -30m).`,
 }
 
 // quoteWords quotes arguments that hold spaces: the shell took the quotes off.
-// One argument with a colon in it is a whole query.
+// One argument alone is a whole query.
 func quoteWords(args []string) []string {
-	if len(args) == 1 && strings.Contains(args[0], ":") {
+	if len(args) == 1 {
 		return args
 	}
 	out := make([]string, len(args))
 	for i, a := range args {
 		out[i] = a
-		if !strings.ContainsAny(a, " \t") || strings.Contains(a, `"`) {
+		if !strings.ContainsAny(a, " \t") || strings.Contains(a, `"`) || strings.HasPrefix(strings.TrimPrefix(a, "-"), "(") {
 			continue
 		}
 		key, value, found := strings.Cut(a, ":")

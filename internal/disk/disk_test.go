@@ -19,6 +19,9 @@ func eachDisk(t *testing.T, test func(*testing.T, disk.FS)) {
 	t.Run("mem", func(t *testing.T) { test(t, new(disk.Mem)) })
 	t.Run("sub of dir", func(t *testing.T) { test(t, sub(t, realDir(t), "below")) })
 	t.Run("sub of mem", func(t *testing.T) { test(t, sub(t, new(disk.Mem), "below")) })
+	t.Run("encrypted dir", func(t *testing.T) { test(t, encrypt(t, realDir(t))) })
+	t.Run("encrypted mem", func(t *testing.T) { test(t, encrypt(t, new(disk.Mem))) })
+	t.Run("sub of encrypted", func(t *testing.T) { test(t, sub(t, encrypt(t, new(disk.Mem)), "below")) })
 }
 
 func realDir(t *testing.T) disk.FS {

@@ -16,6 +16,7 @@ package gen
 
 import (
 	"encoding/hex"
+	"fmt"
 	"math/rand/v2"
 	"strconv"
 	"time"
@@ -41,6 +42,7 @@ type Generator struct {
 	kinds  *kinds
 	seed   uint64
 	start  time.Time
+	step   time.Duration // between two events
 	made   uint64
 
 	users, projects, addresses, agents, versions *rand.Zipf
@@ -71,12 +73,26 @@ func New(c *catalogue.Catalogue, seed uint64, start time.Time) *Generator {
 		kinds:     newKinds(c),
 		seed:      seed % MaxSeed,
 		start:     start.UTC().Truncate(time.Millisecond),
+		step:      time.Millisecond,
 		users:     rand.NewZipf(r, 1.12, 40, Users-1),
 		projects:  rand.NewZipf(r, 1.10, 60, Projects-1),
 		addresses: rand.NewZipf(r, 1.05, 200, Addresses-1),
 		agents:    rand.NewZipf(r, 1.10, 20, Agents-1),
 		versions:  rand.NewZipf(r, 1.30, 3, 400),
 	}
+}
+
+// Spread returns a generator as [New] does, but n of its events fill span: the
+// first happens at start and the others follow evenly, to the millisecond, so
+// that the n-th is one step before start and span. It panics if that leaves
+// less than a millisecond between two.
+func Spread(c *catalogue.Catalogue, seed uint64, start time.Time, span time.Duration, n int) *Generator {
+	if n < 1 || span/time.Duration(n) < time.Millisecond {
+		panic(fmt.Sprintf("gen: %d events spread over %s, want at least one and a millisecond for each", n, span))
+	}
+	g := New(c, seed, start)
+	g.step = span / time.Duration(n)
+	return g
 }
 
 // Append appends the next event, as JSON on one line without a line end.
@@ -129,7 +145,7 @@ func (g *Generator) choose() {
 	k := g.kinds.pick(g.random.Float64())
 	a := &g.a
 	a.kind = k
-	a.at = g.start.Add(time.Duration(g.made) * time.Millisecond)
+	a.at = g.start.Add(time.Duration(g.made) * g.step).Truncate(time.Millisecond)
 	a.user = int(g.users.Uint64())
 	// Half of what somebody does is about their own few projects.
 	a.project = int(g.projects.Uint64())

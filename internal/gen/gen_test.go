@@ -132,6 +132,38 @@ func TestFewAreInMost(t *testing.T) {
 	}
 }
 
+// Retention and the newest events of a project are measured over a year of
+// events, in the order in which they happened.
+func TestSpread(t *testing.T) {
+	c := load(t)
+	const n, span = 1000, 365 * 24 * time.Hour
+	spread, dense := gen.Spread(c, 7, start, span, n), gen.New(c, 7, start)
+	var first, last time.Time
+	for i := range n {
+		f, err := event.Parse(spread.Append(nil))
+		if err != nil {
+			t.Fatal(err)
+		}
+		at, _ := f.Get("time")
+		if i == 0 {
+			first = at.Time()
+		} else if !at.Time().After(last) {
+			t.Fatalf("event %d is of %s, after one of %s", i, at.Time(), last)
+		}
+		last = at.Time()
+		other, err := event.Parse(dense.Append(nil))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if f.Text("tag") != other.Text("tag") || f.Text("actor.id") != other.Text("actor.id") {
+			t.Fatalf("event %d differs from that of New in more than its time", i)
+		}
+	}
+	if want := start.Add(span - span/n).Truncate(time.Millisecond); !first.Equal(start) || !last.Equal(want) {
+		t.Errorf("events from %s to %s, want %s to %s", first, last, start, want)
+	}
+}
+
 func BenchmarkAppend(b *testing.B) {
 	g := gen.New(load(b), 1, start)
 	var dst []byte

@@ -15,10 +15,12 @@ func (d *Desk) claim(ctx context.Context, b *draft) (decide func(journal.Seq, er
 	for {
 		c := d.tryClaim(b)
 		switch {
+		case c.err != nil:
+			return nil, c.err
 		case c.done != nil:
 			return func(first journal.Seq, err error) { d.decide(b, c.done, first, err) }, nil
 		case c.repeats:
-			if err := repeated(b); err != nil {
+			if err := d.repeated(b); err != nil {
 				return nil, err
 			}
 		case c.busy != nil:
@@ -43,6 +45,7 @@ type claim struct {
 	busy    chan struct{} // another submission holds one of the events until this is closed
 	repeats bool          // an event stands in the draft twice
 	doubts  []doubt       // events to be compared with what is recorded first
+	err     error         // none of the events may be recorded
 }
 
 // A doubt is an event that may be recorded already at some positions.
@@ -71,6 +74,9 @@ func (d *Desk) tryClaim(b *draft) (c claim) {
 	if len(c.doubts) > 0 {
 		return c
 	}
+	if err := d.refusal(b); err != nil {
+		return claim{err: err}
+	}
 	done := make(chan struct{})
 	for i := range b.events {
 		e := &b.events[i]
@@ -88,6 +94,26 @@ func (d *Desk) tryClaim(b *draft) (c claim) {
 	return claim{done: done}
 }
 
+// refusal returns why the events of b that are not duplicates cannot be
+// recorded, or nil. d.mu must be held.
+func (d *Desk) refusal(b *draft) error {
+	fresh := 0
+	for i := range b.events {
+		e := &b.events[i]
+		switch {
+		case e.duplicate:
+		case e.tooOld:
+			return &event.InvalidError{Index: b.index(i), Path: "time", Reason: "is older than its retention class keeps events"}
+		default:
+			fresh++
+		}
+	}
+	if fresh > 0 && int64(d.next)+int64(d.pending.used+fresh) > MaxEvents {
+		return ErrFull
+	}
+	return nil
+}
+
 // decide ends the claim of b, whose first fresh event is at first.
 func (d *Desk) decide(b *draft, done chan struct{}, first journal.Seq, err error) {
 	d.mu.Lock()
@@ -102,6 +128,9 @@ func (d *Desk) decide(b *draft, done chan struct{}, first journal.Seq, err error
 			d.known.add(e.hash, seq)
 			seq++
 		}
+	}
+	if err == nil {
+		d.next = max(d.next, seq)
 	}
 	d.mu.Unlock()
 	close(done)
@@ -124,11 +153,13 @@ func (d *Desk) compare(b *draft, doubt doubt) error {
 		if err != nil {
 			return err
 		}
-		fields := theirs.Open()
-		if fields.Text("id") != id || fields.Text("source") != b.from.Source {
+		if theirs == nil {
+			continue // gone, and so perhaps another event with the same hash
+		}
+		if fields := theirs.Open(); fields.Text("id") != id || fields.Text("source") != b.from.Source {
 			continue // another event with the same hash
 		}
-		if !sameEvent(mine.Open(), fields) {
+		if !d.sameEvent(mine, theirs) {
 			return &ConflictError{Index: b.index(doubt.event), ID: id, Seq: seq}
 		}
 		e.duplicate, e.seq, e.commitment = true, seq, theirs.Commitment
@@ -138,7 +169,7 @@ func (d *Desk) compare(b *draft, doubt doubt) error {
 }
 
 // repeated marks the events that stand in the draft twice.
-func repeated(b *draft) error {
+func (d *Desk) repeated(b *draft) error {
 	first := make(map[uint64]int, len(b.events))
 	for i := range b.events {
 		e := &b.events[i]
@@ -158,7 +189,7 @@ func repeated(b *draft) error {
 		if err != nil {
 			return fmt.Errorf("intake: %w", err)
 		}
-		if !sameEvent(mine.Open(), theirs.Open()) {
+		if !d.sameEvent(mine, theirs) {
 			return &ConflictError{Index: i, ID: mine.Open().Text("id"), Seq: -1}
 		}
 		e.duplicate, e.seq, e.commitment = true, journal.Seq(-1-k), b.events[k].commitment
@@ -174,7 +205,7 @@ func (b *draft) index(i int) int {
 	return i
 }
 
-// read returns the record at seq.
+// read returns the record at seq, or nil if it is gone.
 func (d *Desk) read(seq journal.Seq) (*event.Record, error) {
 	records, err := d.journal.Read(seq, 1)
 	if err != nil {
@@ -183,5 +214,12 @@ func (d *Desk) read(seq journal.Seq) (*event.Record, error) {
 	if len(records) == 0 {
 		return nil, fmt.Errorf("intake: record %d is not there", seq)
 	}
-	return event.DecodeRecord(records[0].Body)
+	if records[0].Body == nil {
+		return nil, nil
+	}
+	r, err := event.DecodeRecord(records[0].Body)
+	if err != nil {
+		return nil, fmt.Errorf("intake: record %d: %w", seq, err)
+	}
+	return r, nil
 }

@@ -4,12 +4,21 @@
 // # Promises
 //
 //   - When Accept returns nil, the event is durable.
-//   - A source may send an event again for ever: it is recorded once, and each
-//     time answered with the same position. Another event under the same ID is
-//     refused, and nothing of it is stored.
+//   - A source may send an event again for as long as its record is kept: it is
+//     recorded once, and each time answered with the same position. Another
+//     event under the same ID is refused, and nothing of it is stored.
 //   - A batch is accepted whole or refused whole.
 //   - A source's missing and silent hours become events: see [Desk.Run].
 //   - The time a source states is kept as it is, however wrong.
+//   - Of an address, no more bits than were asked for reach a record.
+//
+// # Forgetting
+//
+// An event is the same after an erasure: what was erased is compared by name and
+// type only. An event whose record retention dropped is not known any more: sent
+// again, it would be recorded anew, or be refused for its age, see
+// [Config.TooOld]. It is never answered as recorded, because the desk remembers
+// hashes, and to take another event for it would lose that one.
 package intake
 
 import (
@@ -18,7 +27,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"hash/maphash"
 	"log/slog"
 	"sync"
 	"time"
@@ -39,22 +47,53 @@ type Desk struct {
 	catalogue *catalogue.Catalogue
 	personal  *personal
 	isType    *[event.CodeLimit]bool // see newIsType
-	seed      maphash.Seed
+	openKey   [event.SecretBytes]byte
+	anonymise Anonymisation
+	tooOld    func(tag string, at time.Time) bool
+	hasher    hasher
 	drafts    sync.Pool // of *draft
 
 	mu      sync.Mutex
-	known   table  // durable events
-	pending flight // being recorded
+	known   table       // durable events
+	pending flight      // being recorded
+	next    journal.Seq // behind the durable events; those in flight come after
 
 	watch *watch
 }
 
-// A Config is what a desk needs. All fields but Sources must be set.
+// A Config is what a desk needs. Log, Journal and Catalogue must be set.
 type Config struct {
 	Log       *slog.Logger
 	Journal   *journal.Journal
 	Catalogue *catalogue.Catalogue
 	Sources   []Source // sources that must not fall silent
+
+	// OpenKey is the log's key for open secrets, see [event.OpenSecret]. It is
+	// random, secret and the same for the whole life of the log.
+	OpenKey [event.SecretBytes]byte
+
+	// Anonymise says what is recorded of addresses. To record less of them from
+	// some day on does no harm to who sends an event of the day before again; to
+	// record more makes a conflict of it.
+	Anonymise Anonymisation
+
+	// TooOld reports whether an event of the given tag and time would be dropped
+	// at once. Unless it is on record already, it is refused. Nil is never. It
+	// may be called concurrently.
+	TooOld func(tag string, at time.Time) bool
+
+	// Sealed is how many records, from the first on, need not be read at start:
+	// Known and Snapshot say what is to be known of them, and must be set unless
+	// it is 0.
+	Sealed journal.Seq
+
+	// Known calls yield for each event that is sealed and whose record is still
+	// kept. It may do so from several goroutines at once, in any order; yield
+	// does not keep id.
+	Known func(ctx context.Context, yield func(source string, id []byte, seq journal.Seq)) error
+
+	// Snapshot is what [History.Snapshot] returned after Sealed records.
+	Snapshot []byte
 }
 
 // A Source is a program that submits events.
@@ -170,9 +209,6 @@ func (d *Desk) RecordAll(ctx context.Context, source string, events ...*event.Ev
 
 // submit records what b holds and has not been recorded yet.
 func (d *Desk) submit(ctx context.Context, b *draft) ([]Accepted, error) {
-	if d.journal.Size() > MaxEvents-event.MaxBatchEvents {
-		return nil, ErrFull
-	}
 	decide, err := d.claim(ctx, b)
 	if err != nil {
 		return nil, err
@@ -200,9 +236,9 @@ func (d *Desk) draft(from Origin) *draft {
 	return b
 }
 
-// randomness reads secrets for n events.
+// randomness reads private secrets for n events.
 func randomness(buf []byte, n int) []byte {
-	size := n * 2 * event.SecretBytes
+	size := n * event.SecretBytes
 	if cap(buf) < size {
 		buf = make([]byte, size)
 	}

@@ -2,7 +2,6 @@ package intake
 
 import (
 	"bytes"
-	"hash/maphash"
 	"slices"
 	"time"
 
@@ -15,11 +14,12 @@ import (
 type draft struct {
 	desk   *Desk
 	from   Origin
-	inside bool // made in this process, which may speak for the log
+	source uint64 // share of from.Source in hashes
+	inside bool   // made in this process, which may speak for the log
 	now    time.Time
 	parser event.Parser
 	sealer event.Sealer
-	random []byte // secrets not used yet
+	random []byte // private secrets not used yet
 
 	records []byte // all records, one after the other
 	events  []drafted
@@ -34,6 +34,7 @@ type drafted struct {
 	late       time.Duration // from when it happened, by the source's clock, until it was received
 	commitment event.Commitment
 	seen       int         // how many known positions under hash were compared
+	tooOld     bool        // to be recorded, unless it is already
 	duplicate  bool        // of the event at seq
 	seq        journal.Seq // of the event it duplicates; -1-i for event i of the same draft
 }
@@ -43,16 +44,30 @@ const maxKeptBytes = 1 << 20
 
 func (b *draft) reset(from Origin) {
 	b.from, b.inside = from, false
+	b.source = b.desk.hasher.source(from.Source)
 	b.now = time.Now()
-	b.parser.Added = append(b.parser.Added[:0],
-		event.TimeField("received", b.now),
-		event.StringField("source", from.Source),
-		event.StringField("trust", string(from.Trust)),
-		event.StringField("outcome", string(event.Success)))
+	b.setAdded()
 	if cap(b.records) > maxKeptBytes {
 		b.records, b.events, b.bodies, b.random = nil, nil, nil, nil
 	}
 	b.records, b.events, b.bodies = b.records[:0], b.events[:0], b.bodies[:0]
+}
+
+// setAdded sets the fields that the log adds. Those of the submission before
+// are kept where they are the same: their names have been looked up.
+func (b *draft) setAdded() {
+	received := event.TimeField("received", b.now)
+	added := b.parser.Added
+	if len(added) == 0 || string(added[1].Value) != b.from.Source || string(added[2].Value) != string(b.from.Trust) {
+		b.parser.Added = event.Fields{
+			received,
+			event.StringField("source", b.from.Source),
+			event.StringField("trust", string(b.from.Trust)),
+			event.StringField("outcome", string(event.Success)),
+		}
+		return
+	}
+	added[0].Value = received.Value
 }
 
 // add checks the fields of an event against the catalogue and appends its
@@ -66,20 +81,21 @@ func (b *draft) add(i int, f event.Fields) error {
 		invalid.Index = i
 		return invalid
 	}
-	if len(b.random) < 2*event.SecretBytes {
+	if len(b.random) < event.SecretBytes {
 		n := 1
 		if i >= 0 {
 			n = 128
 		}
 		b.random = randomness(b.random[:0], n)
 	}
-	var s event.Secrets
-	copy(s.Open[:], b.random)
-	copy(s.Private[:], b.random[event.SecretBytes:])
-	clear(b.random[:2*event.SecretBytes])
-	b.random = b.random[2*event.SecretBytes:]
+	s := event.Secrets{Open: event.OpenSecret(&b.desk.openKey, b.from.Source, g.id)}
+	copy(s.Private[:], b.random)
+	clear(b.random[:event.SecretBytes])
+	b.random = b.random[event.SecretBytes:]
 
-	e := drafted{hash: b.desk.hash(b.from.Source, g.id), sourceSeq: g.sourceSeq, late: b.now.Sub(g.at.Time())}
+	at := g.at.Time()
+	e := drafted{hash: b.desk.hasher.event(b.source, g.id), sourceSeq: g.sourceSeq, late: b.now.Sub(at)}
+	e.tooOld = b.desk.tooOld != nil && !b.inside && b.desk.tooOld(g.tag, at)
 	b.records, e.commitment = b.sealer.AppendRecord(b.records, f, &s)
 	e.end = len(b.records)
 	b.events = append(b.events, e)
@@ -127,26 +143,28 @@ func (b *draft) accepted(first journal.Seq) []Accepted {
 	return list
 }
 
-// hash returns the hash under which an event is known.
-func (d *Desk) hash(source string, id []byte) uint64 {
-	var h maphash.Hash
-	h.SetSeed(d.seed)
-	h.WriteString(source)
-	h.WriteByte(0)
-	h.Write(id)
-	return h.Sum64()
-}
-
-// sameEvent reports whether two records are of one event: the fields that the
-// source sent are the same. What the log added may differ.
-func sameEvent(a, b event.Fields) bool {
-	return slices.EqualFunc(sent(a), sent(b), func(x, y event.Field) bool {
-		return x.Name == y.Name && x.Type == y.Type && bytes.Equal(x.Value, y.Value)
+// sameEvent reports whether the records mine and theirs are of one event: the
+// fields that the source sent are the same. What the log added may differ, and
+// what was erased is not there to be compared.
+func (d *Desk) sameEvent(mine, theirs *event.Record) bool {
+	return slices.EqualFunc(sent(mine), sent(theirs), func(x, y event.StoredField) bool {
+		return x.Name == y.Name && x.Type == y.Type && (x.Erased || y.Erased || bytes.Equal(x.Value, d.recordable(&y)))
 	})
 }
 
-func sent(f event.Fields) event.Fields {
-	return slices.DeleteFunc(slices.Clone(f), func(x event.Field) bool {
-		return x.Name == "received" || x.Name == "trust"
+// recordable returns what would be recorded of f now, which is less than when it
+// was recorded if addresses are cut shorter since.
+func (d *Desk) recordable(f *event.StoredField) []byte {
+	if f.Type == event.IP {
+		return d.anonymise.cutValue(f.Value)
+	}
+	return f.Value
+}
+
+// sent returns the fields of r that its source sent.
+func sent(r *event.Record) []event.StoredField {
+	return slices.DeleteFunc(slices.Clone(r.Fields), func(f event.StoredField) bool {
+		code := f.Code()
+		return code == codeReceived || code == codeTrust
 	})
 }

@@ -41,7 +41,7 @@ type finding struct {
 func (w *watch) undo(f finding) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	f.undo(w.source(f.source))
+	f.undo(w.sources.named(f.source))
 }
 
 // findings returns what is to be recorded at now, and notes it as recorded:

@@ -178,8 +178,10 @@ func TestBatchIsAllOrNothing(t *testing.T) {
 func TestPersonalFieldsAreMarked(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := open(t, new(disk.Mem))
-		unknown := `{"id":"2","tag":"project:stamp:add","time":"2026-03-31T00:21:00Z","actor":{"type":"service","id":"s1"},"metadata":{"colour":"red"}}`
-		for _, data := range []string{string(published("1", "alice")), unknown} {
+		unknown := `{"id":"2","tag":"project:stamp:add","time":"2026-03-31T00:21:00Z","actor":{"type":"service","id":"s1"},"metadata":{"colour":"red"},"changes":[{"field":"shape","new":"round"}]}`
+		changed := `{"id":"3","tag":"project:visibility_change","time":"2026-03-31T00:21:00Z","actor":{"type":"service","id":"s1"},` +
+			`"changes":[{"field":"visibility","old":"public","new":"private"},{"field":"colour","new":"red"}]}`
+		for _, data := range []string{string(published("1", "alice")), unknown, changed} {
 			if _, err := b.Accept(t.Context(), from, []byte(data)); err != nil {
 				t.Fatal(err)
 			}
@@ -198,10 +200,47 @@ func TestPersonalFieldsAreMarked(t *testing.T) {
 			{0, "received", false},
 			{1, "actor.id", false},
 			{1, "metadata.colour", true},
+			{1, "changes.0.field", true},
+			{1, "changes.0.new", true},
+			{2, "changes.0.field", false},
+			{2, "changes.0.old", false},
+			{2, "changes.0.new", false},
+			{2, "changes.1.field", false},
+			{2, "changes.1.new", true},
 		} {
 			f, ok := records[tt.event].Open().Get(tt.field)
 			if !ok || f.Private != tt.private {
 				t.Errorf("event %d: %s is there: %v, private: %v, want %v", tt.event, tt.field, ok, f.Private, tt.private)
+			}
+		}
+		if err := b.stop(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// TestWhatTheLogAdds checks that each record says itself when it came and from
+// where, whatever came before it: memory is used again.
+func TestWhatTheLogAdds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := open(t, new(disk.Mem))
+		mirror := intake.Origin{Source: "mirror", Trust: event.Witnessed}
+		imported := intake.Origin{Source: "mirror", Trust: event.Imported}
+		want := []intake.Origin{from, from, mirror, imported, imported, from}
+		var received []time.Time
+		for i, origin := range want {
+			time.Sleep(time.Second)
+			received = append(received, time.Now())
+			if _, err := b.Accept(t.Context(), origin, published(fmt.Sprint(i), "alice")); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for i, r := range b.records(t) {
+			f := r.Open()
+			at, _ := f.Get("received")
+			got := intake.Origin{Source: f.Text("source"), Trust: event.Trust(f.Text("trust"))}
+			if got != want[i] || !at.Time().Equal(received[i]) || f.Text("outcome") != "success" {
+				t.Errorf("event %d: from %v at %v, want %v at %v", i, got, at.Time(), want[i], received[i])
 			}
 		}
 		if err := b.stop(); err != nil {

@@ -45,7 +45,7 @@ func (d *Desk) mark(f event.Fields) (g gist, err *event.InvalidError) {
 		core := d.personal[code]
 		switch {
 		case code == event.MetadataCode:
-			if err := markMetadata(field, known); err != nil {
+			if err := d.markMetadata(field, known); err != nil {
 				return g, err
 			}
 			continue
@@ -55,16 +55,20 @@ func (d *Desk) mark(f event.Fields) (g gist, err *event.InvalidError) {
 			g.at = *field
 		case code == codeSourceSeq:
 			g.sourceSeq = field.Int()
+		case code == codeIP && d.anonymise.on():
+			field.Value = d.anonymise.cutValue(field.Value)
 		case d.isType[code]:
 			party = field.Value
 		}
 		switch {
+		case code >= event.ChangeCode:
+			if err := d.markChange(field, f, tag, known); err != nil {
+				return g, err
+			}
 		case core == nil:
 			field.Private = true
-		case code < event.ChangeCode:
-			field.Private = core.Personal && !slices.Contains(core.Impersonal, string(party))
 		default:
-			field.Private = d.changePersonal(tag, f, field.Name)
+			field.Private = core.Personal && !slices.Contains(core.Impersonal, string(party))
 		}
 	}
 	return g, nil
@@ -83,7 +87,11 @@ func checkClass(tag string) *event.InvalidError {
 var (
 	codeID        = event.CodeOf("id")
 	codeTime      = event.CodeOf("time")
+	codeIP        = event.CodeOf("context.ip")
 	codeSourceSeq = event.CodeOf("source_seq")
+	codeReceived  = event.CodeOf("received")
+	codeSource    = event.CodeOf("source")
+	codeTrust     = event.CodeOf("trust")
 )
 
 // newIsType says for each code whether it is that of a party's or subject's
@@ -96,18 +104,27 @@ func newIsType() *[event.CodeLimit]bool {
 	return is
 }
 
-// changePersonal says whether a member of a change is personal.
-func (d *Desk) changePersonal(tag string, f event.Fields, name string) bool {
-	i := strings.LastIndexByte(name, '.')
-	change, member := name[:i], name[i+1:]
+// markChange marks a member of a change, one of the fields f.
+func (d *Desk) markChange(field *event.Field, f event.Fields, tag string, known *catalogue.Type) *event.InvalidError {
+	i := strings.LastIndexByte(field.Name, '.')
+	change, member := field.Name[:i], field.Name[i+1:]
 	if member == "field" {
-		return d.catalogue.Personal(tag, name)
+		field.Private = d.catalogue.Personal(tag, field.Name)
+		return nil
 	}
-	return d.catalogue.PersonalChange(tag, f.Text(change+".field"))
+	changed := f.Text(change + ".field")
+	field.Private = d.catalogue.PersonalChange(tag, changed)
+	if known == nil {
+		return nil
+	}
+	if declared, ok := known.Change(changed); ok {
+		return d.anonymise.cutDeclared(field, declared)
+	}
+	return nil
 }
 
 // markMetadata marks and checks a member of metadata.
-func markMetadata(field *event.Field, known *catalogue.Type) *event.InvalidError {
+func (d *Desk) markMetadata(field *event.Field, known *catalogue.Type) *event.InvalidError {
 	field.Private = true
 	if known == nil {
 		return nil
@@ -119,7 +136,7 @@ func markMetadata(field *event.Field, known *catalogue.Type) *event.InvalidError
 	field.Private = declared.Personal
 	err := declared.Check(catalogue.Kind(field.Type))
 	if err == nil {
-		return nil
+		return d.anonymise.cutDeclared(field, declared)
 	}
 	reason := err.Error()
 	if e, ok := errors.AsType[*catalogue.MetadataError](err); ok {

@@ -1,10 +1,8 @@
 package intake
 
 import (
-	"cmp"
 	"context"
 	"fmt"
-	"hash/maphash"
 	"runtime"
 	"time"
 
@@ -17,25 +15,67 @@ import (
 // readAtOnce is how many records a replay asks for.
 const readAtOnce = 4096
 
-// Open returns a desk over the journal of c, having read and checked all of it:
-// the desk recognises every event that was ever recorded, and every record's
-// fields give the commitment that it carries. progress, if not nil, is called
-// now and then with how many records were read.
+// Open returns a desk over the journal of c. What is not sealed it has read and
+// checked: every record's fields give the commitment that it carries. What is
+// sealed it has been told of. So it recognises every event whose record is kept.
+// progress, if not nil, is called now and then with how many records the desk
+// knows.
 func Open(ctx context.Context, c Config, progress func(journal.Seq)) (*Desk, error) {
-	d := &Desk{
+	d, err := newDesk(&c)
+	if err != nil {
+		return nil, err
+	}
+	if err := d.load(ctx, &c); err != nil {
+		return nil, fmt.Errorf("intake: what is sealed: %w", err)
+	}
+	if err := d.replay(ctx, c.Sealed, progress); err != nil {
+		return nil, fmt.Errorf("intake: %w", err)
+	}
+	d.watch.wake(c.Sources, time.Now())
+	return d, nil
+}
+
+// newDesk returns a desk that knows of no event, with its watch as it was after
+// the records that are sealed.
+func newDesk(c *Config) (*Desk, error) {
+	if err := c.Anonymise.check(); err != nil {
+		return nil, fmt.Errorf("intake: %w", err)
+	}
+	size := c.Journal.Size()
+	if size > MaxEvents {
+		return nil, ErrFull
+	}
+	if c.Sealed < 0 || c.Sealed > size {
+		return nil, fmt.Errorf("intake: %d records are sealed, and there are %d; hint: the newest records are missing from the journal", c.Sealed, size)
+	}
+	history, err := OpenHistory(c.Snapshot)
+	if err != nil {
+		return nil, err
+	}
+	if history.cursor != c.Sealed {
+		return nil, fmt.Errorf("intake: state of the sources: is that of %d records, and %d are sealed; hint: it is kept beside the records that are sealed, restore both from one place", history.cursor, c.Sealed)
+	}
+	return &Desk{
 		log:       c.Log,
 		journal:   c.Journal,
 		catalogue: c.Catalogue,
 		personal:  newPersonal(c.Catalogue),
 		isType:    newIsType(),
-		seed:      maphash.MakeSeed(),
-		watch:     newWatch(c.Sources, time.Now()),
-	}
-	size := c.Journal.Size()
+		openKey:   c.OpenKey,
+		anonymise: c.Anonymise,
+		tooOld:    c.TooOld,
+		hasher:    newHasher(),
+		next:      size,
+		watch:     newWatch(history.sources, c.Sources),
+	}, nil
+}
+
+// replay takes in the records from from on.
+func (d *Desk) replay(ctx context.Context, from journal.Seq, progress func(journal.Seq)) error {
 	g, ctx := errgroup.WithContext(ctx)
 	queue := make(chan *chunk, 2*runtime.GOMAXPROCS(0)) // chunks in order
 	work := make(chan *chunk)
-	g.Go(func() error { return d.readChunks(ctx, size, queue, work) })
+	g.Go(func() error { return d.readChunks(ctx, from, queue, work) })
 	for range runtime.GOMAXPROCS(0) {
 		g.Go(func() error {
 			for k := range work {
@@ -46,11 +86,7 @@ func Open(ctx context.Context, c Config, progress func(journal.Seq)) (*Desk, err
 		})
 	}
 	g.Go(func() error { return d.rememberChunks(ctx, queue, progress) })
-	if err := g.Wait(); err != nil {
-		return nil, fmt.Errorf("intake: %w", err)
-	}
-	d.watch.wake(c.Sources, time.Now())
-	return d, nil
+	return g.Wait()
 }
 
 // A chunk is some records on their way through a replay.
@@ -63,18 +99,15 @@ type chunk struct {
 
 // A remembered is what the desk keeps in mind of one record.
 type remembered struct {
-	hash      uint64
-	source    string
-	received  time.Time
-	sourceSeq int64
-	own       *event.Record // of the log's own events only
+	hash uint64
+	told told
 }
 
-// readChunks reads the first size records and hands them out.
-func (d *Desk) readChunks(ctx context.Context, size journal.Seq, queue, work chan<- *chunk) error {
+// readChunks reads the records from next on and hands them out.
+func (d *Desk) readChunks(ctx context.Context, next journal.Seq, queue, work chan<- *chunk) error {
 	defer close(queue)
 	defer close(work)
-	for next := journal.Seq(0); next < size; {
+	for next < d.next {
 		records, err := d.journal.Read(next, readAtOnce)
 		if err != nil {
 			return err
@@ -97,31 +130,18 @@ func (k *chunk) digest(d *Desk) error {
 	k.known = make([]remembered, len(k.records))
 	var r event.Record
 	for i, rec := range k.records {
+		if rec.Body == nil {
+			continue // gone
+		}
 		if err := r.Decode(rec.Body); err != nil {
 			return fmt.Errorf("record %d: %w", rec.Seq, err)
 		}
 		if err := r.Verify(); err != nil {
 			return fmt.Errorf("record %d was changed: %w", rec.Seq, err)
 		}
-		var id []byte
 		m := &k.known[i]
-		for n := range r.Fields {
-			switch f := &r.Fields[n]; f.Name {
-			case "id":
-				id = f.Value
-			case "source":
-				m.source = string(f.Value)
-			case "received":
-				m.received = f.Time()
-			case "source_seq":
-				m.sourceSeq = f.Int()
-			}
-		}
-		m.hash = d.hash(m.source, id)
-		if m.source == OwnSource {
-			m.own = new(event.Record)
-			*m.own, r = r, event.Record{}
-		}
+		m.told = telling(&r)
+		m.hash = d.hasher.event(d.hasher.source(m.told.source), m.told.id)
 	}
 	return nil
 }
@@ -137,8 +157,11 @@ func (d *Desk) rememberChunks(ctx context.Context, queue <-chan *chunk, progress
 		if k.err != nil {
 			return k.err
 		}
-		for i := range k.known {
-			d.remember(k.records[i].Seq, &k.known[i])
+		for i, m := range k.known {
+			if k.records[i].Body != nil {
+				d.known.add(m.hash, k.records[i].Seq)
+				d.watch.sources.take(m.told)
+			}
 		}
 		if progress != nil {
 			progress(k.records[len(k.records)-1].Seq + 1)
@@ -146,45 +169,3 @@ func (d *Desk) rememberChunks(ctx context.Context, queue <-chan *chunk, progress
 	}
 	return nil
 }
-
-// remember takes in one recorded event.
-func (d *Desk) remember(seq journal.Seq, m *remembered) {
-	d.known.add(m.hash, seq)
-	s := d.watch.source(m.source)
-	s.lastSeen = m.received
-	if m.sourceSeq > 0 {
-		s.count(m.sourceSeq, m.received)
-	}
-	if m.own != nil {
-		d.watch.recall(m.own.Open(), m.received)
-	}
-}
-
-// recall takes in what the log recorded about a source, so that a restart does
-// not record it again.
-func (w *watch) recall(f event.Fields, at time.Time) {
-	name := f.Text("metadata.source")
-	if name == "" {
-		return
-	}
-	s := w.source(name)
-	switch f.Text("tag") {
-	case "audit:source:gap":
-		s.restarted = 0
-		first, _ := f.Get("metadata.expected_seq")
-		end, _ := f.Get("metadata.got_seq")
-		s.report(first.Int(), end.Int()-1, true)
-	case "audit:source:gap_close":
-		s.filled = gap{}
-	case "audit:source:silent":
-		s.silent = true
-	case "audit:source:resume":
-		s.silent = false
-	case "audit:source:clock_skew":
-		s.clock.reported = at
-	case "audit:ingest:late":
-		s.late.reported = at
-	}
-}
-
-func compareNames(a, b string) int { return cmp.Compare(a, b) }

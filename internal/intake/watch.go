@@ -2,6 +2,7 @@ package intake
 
 import (
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -20,7 +21,7 @@ const (
 // A watch follows the sources: their own counts, their silences, their clocks.
 type watch struct {
 	mu      sync.Mutex
-	sources map[string]*source
+	sources sources
 }
 
 // A source is what the watch knows of one source.
@@ -62,30 +63,20 @@ type gap struct {
 	reported    bool
 }
 
-func newWatch(configured []Source, now time.Time) *watch {
-	w := &watch{sources: make(map[string]*source)}
+// newWatch returns a watch that goes on from what is known, with some sources
+// that must not fall silent.
+func newWatch(known sources, configured []Source) *watch {
 	for _, s := range configured {
-		w.sources[s.Name] = &source{name: s.Name, silentAfter: s.SilentAfter, lastSeen: now}
+		known.named(s.Name).silentAfter = s.SilentAfter
 	}
-	return w
-}
-
-// source returns what is known of the source called name. w.mu must be held.
-// Names are those of API keys, so there are as many as administrators made.
-func (w *watch) source(name string) *source {
-	s, ok := w.sources[name]
-	if !ok {
-		s = &source{name: name}
-		w.sources[name] = s
-	}
-	return s
+	return &watch{sources: known}
 }
 
 // wake starts the time of the configured sources anew: while the log was away
 // they could not be heard.
 func (w *watch) wake(configured []Source, now time.Time) {
 	for _, c := range configured {
-		if s := w.source(c.Name); !s.silent {
+		if s := w.sources.named(c.Name); !s.silent {
 			s.lastSeen = now
 		}
 	}
@@ -95,7 +86,7 @@ func (w *watch) wake(configured []Source, now time.Time) {
 func (w *watch) arrived(b *draft) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	s := w.source(b.from.Source)
+	s := w.sources.named(b.from.Source)
 	s.lastSeen = b.now
 	for i := range b.events {
 		e := &b.events[i]
@@ -191,7 +182,7 @@ func (d *Desk) Sources() []SourceState {
 		}
 		list = append(list, state)
 	}
-	slices.SortFunc(list, func(a, b SourceState) int { return compareNames(a.Name, b.Name) })
+	slices.SortFunc(list, func(a, b SourceState) int { return strings.Compare(a.Name, b.Name) })
 	return list
 }
 
@@ -200,5 +191,5 @@ func (d *Desk) Sources() []SourceState {
 func (d *Desk) Heartbeat(name string) {
 	d.watch.mu.Lock()
 	defer d.watch.mu.Unlock()
-	d.watch.source(name).lastSeen = time.Now()
+	d.watch.sources.named(name).lastSeen = time.Now()
 }

@@ -140,6 +140,21 @@ func TestSilenceBecomesAnEvent(t *testing.T) {
 	})
 }
 
+// TestNeverHeardIsNoReturn checks that a restart is not taken for the return of a
+// source that never sent anything.
+func TestNeverHeardIsNoReturn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		fs := new(disk.Mem)
+		sources := []intake.Source{{Name: "registry", SilentAfter: 10 * time.Minute}}
+		for range 2 {
+			got := life(t, fs, func(*bench) { time.Sleep(time.Hour) }, sources...)
+			if want := []string{"audit:source:silent"}; !slices.Equal(got, want) {
+				t.Errorf("without a word: %q, want %q", got, want)
+			}
+		}
+	})
+}
+
 // TestClockIsNotedNotCorrected checks that a clock that is ahead becomes an
 // event, and so does an event that comes late, once an hour each, while the time
 // they state stays as it was. History that is loaded later is no surprise.

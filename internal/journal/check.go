@@ -8,12 +8,13 @@ import (
 )
 
 // Check reads every byte of the journal in fs, changing none, and returns how
-// many records it holds. If any byte is not what was written the error is a
+// many records it holds. It does not look at files below what is wanted which
+// are not whole, and does not count them. If any byte is not what was written the error is a
 // [*CorruptError], also where no record is affected. So it is about the files
 // of a service that does not run: one that does, or was killed, may have a
 // group at the end that is not whole.
-func Check(ctx context.Context, fs disk.FS) (Seq, error) {
-	f, err := ReadFiles(fs)
+func Check(ctx context.Context, fs disk.FS, options ...Option) (Seq, error) {
+	f, err := ReadFiles(fs, options...)
 	if err != nil {
 		return 0, err
 	}

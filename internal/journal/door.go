@@ -21,8 +21,13 @@ type Door interface {
 
 	// Read returns up to limit durable records starting at from, in order.
 	// It stops after [MaxReadBytes], so it may return fewer than there are,
-	// but at least one if there is one.
+	// but at least one if there is one. If the record at from is older than
+	// First, or is dropped while it is read, the error is [ErrDropped].
 	Read(from Seq, limit int) ([]Record, error)
+
+	// First returns the position of the oldest record that can be read; without
+	// records, Next. A door that drops nothing returns the same for ever.
+	First() Seq
 
 	// Next returns the position after the last durable record.
 	Next() Seq
@@ -38,8 +43,14 @@ var ErrConflict = errors.New("journal: somebody else appended first")
 
 // ErrStopped is returned by Append once a journal or door has stopped, whether
 // it was told to or a failed write or sync forced it. Only opening it anew
-// tells what is stored.
+// tells what is stored. What [Files] and [Journal.Run] return has the cause
+// with it: disk.IsFull says whether the disk was full.
 var ErrStopped = errors.New("journal: stopped")
+
+// ErrDropped is returned by [Door.Read] for records that were there and are not
+// any more. Nothing is wrong: who wants them asks whoever took them over, as
+// [Journal.Read] does by itself if it has a [Past].
+var ErrDropped = errors.New("journal: dropped")
 
 // A CorruptError says that stored bytes are not what was written. Trying again
 // does not help; somebody has to look.

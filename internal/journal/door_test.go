@@ -111,6 +111,8 @@ func (d *memoryDoor) Read(from journal.Seq, limit int) ([]journal.Record, error)
 	return records, nil
 }
 
+func (d *memoryDoor) First() journal.Seq { return 0 }
+
 func (d *memoryDoor) Next() journal.Seq {
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -20,20 +20,27 @@ const maxFileBytes = 64 << 20
 type Files struct {
 	fs        disk.FS
 	fileBytes int64 // maxFileBytes, less in tests
-	first     Seq   // the oldest record that must be there
+	wanted    Seq   // the oldest record that must be there
 	readOnly  bool
 
 	// turn is held, by sending to it, by whoever writes. It guards what stands
 	// below it. Unlike a mutex it can be waited for with a context, and it may
 	// be held across a sync.
-	turn   chan struct{}
-	file   disk.File // the last file, nil once closed
-	frames frames    // for Append
-	failed error     // why nothing is accepted any more
+	turn    chan struct{}
+	file    disk.File // the last file, nil once closed
+	frames  frames    // for Append
+	failed  error     // why nothing is accepted any more
+	remains []span    // sorted; files before older that cannot be read, or may come back: Drop removes them
 
 	mu    sync.Mutex
-	older []*olderFile // sorted; only appended to
+	older []*olderFile // sorted; its elements are never replaced, so that a copy stays true
 	tail  tail
+}
+
+// A span is the records that a file holds.
+type span struct {
+	base Seq // its first record
+	end  Seq // position after its last record
 }
 
 // A tail is the last file, as far as it is durable.
@@ -47,8 +54,7 @@ type tail struct {
 
 // An olderFile is followed by another one and never changes.
 type olderFile struct {
-	base    Seq
-	end     Seq                          // position after its last record
+	span
 	content atomic.Pointer[olderContent] // nil until it is first read
 }
 
@@ -62,22 +68,41 @@ type olderContent struct {
 	damage *CorruptError // the first of any kind, or nil
 }
 
+// An Option says what is not so by default.
+type Option func(*Files)
+
+// From says that the records before wanted were taken over by somebody else,
+// who has them durably, so that [Files.Drop] may have removed them. All records
+// from wanted on must be there; so must the last file, even if it holds none of
+// them. Without From wanted is 0: nothing was ever dropped.
+func From(wanted Seq) Option { return func(f *Files) { f.wanted = wanted } }
+
 // OpenFiles opens the journal in fs, creating it if there is none, and cuts off
-// a group that a power cut tore. If anything else is wrong with the files it
-// changes nothing and returns a [*CorruptError]. After it returns nil, all
+// a group that a power cut tore. If anything else is wrong with what is wanted
+// it changes nothing and returns a [*CorruptError]. After it returns nil, all
 // that can be read would survive a power cut.
-func OpenFiles(fs disk.FS) (*Files, error) {
-	return openFiles(&Files{fs: fs, fileBytes: maxFileBytes})
+func OpenFiles(fs disk.FS, options ...Option) (*Files, error) {
+	return openFiles(&Files{fs: fs, fileBytes: maxFileBytes}, options)
 }
 
 // ReadFiles opens the journal in fs without writing anything, for looking at a
 // copy or at the files of a service that runs. It shows what was there when it
 // was opened and accepts no records.
-func ReadFiles(fs disk.FS) (*Files, error) {
-	return openFiles(&Files{fs: fs, readOnly: true})
+//
+// A service that runs may drop files between the moment at which the caller
+// found out what is wanted and this: who looks at one tries again with what is
+// wanted then before believing a [*CorruptError].
+func ReadFiles(fs disk.FS, options ...Option) (*Files, error) {
+	return openFiles(&Files{fs: fs, readOnly: true}, options)
 }
 
-func openFiles(f *Files) (*Files, error) {
+func openFiles(f *Files, options []Option) (*Files, error) {
+	for _, option := range options {
+		option(f)
+	}
+	if f.wanted < 0 {
+		return nil, fmt.Errorf("journal: open from record %d: want a position from 0 on", f.wanted)
+	}
 	f.turn = make(chan struct{}, 1)
 	f.frames.reset()
 	if err := f.recover(); err != nil {
@@ -96,7 +121,7 @@ func (f *Files) Next() Seq {
 	return f.tail.next
 }
 
-// First returns the position of the oldest record there is.
+// First implements [Door].
 func (f *Files) First() Seq {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -129,18 +154,28 @@ func (f *Files) appendFrames(ctx context.Context, expectedNext Seq, fr *frames) 
 	return f.write(fr, kindRecords)
 }
 
-// take waits for the turn to write. If it returns nil, the caller must call
-// release. Once a write begins it is not cut short, so ctx ends here.
+// take waits for the turn to write at expectedNext. If it returns nil, the
+// caller must call release.
 func (f *Files) take(ctx context.Context, expectedNext Seq) error {
+	if err := f.takeTurn(ctx); err != nil {
+		return err
+	}
+	if f.tail.next != expectedNext {
+		f.release()
+		return ErrConflict
+	}
+	return nil
+}
+
+// takeTurn waits for the turn to write. If it returns nil, the caller must call
+// release. Once a write begins it is not cut short, so ctx ends here.
+func (f *Files) takeTurn(ctx context.Context) error {
 	select {
 	case f.turn <- struct{}{}:
 	case <-ctx.Done():
 		return ctx.Err()
 	}
 	err := f.failed
-	if err == nil && f.Next() != expectedNext {
-		err = ErrConflict
-	}
 	if err == nil {
 		err = ctx.Err()
 	}
@@ -154,8 +189,11 @@ func (f *Files) release() { <-f.turn }
 
 // write stores fr as one group, durably, and shows it to readers. The caller
 // has the turn. After an error nothing more is accepted.
-func (f *Files) write(fr *frames, k kind) error {
-	err := f.tryWrite(fr, k)
+func (f *Files) write(fr *frames, k kind) error { return f.stopAfter(f.tryWrite(fr, k)) }
+
+// stopAfter lets nothing be accepted any more if err, which is how a write or
+// sync ended, is not nil.
+func (f *Files) stopAfter(err error) error {
 	if err == nil {
 		return nil
 	}
@@ -206,7 +244,7 @@ func (f *Files) rotate() error {
 	f.file = file
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	done := &olderFile{base: f.tail.base, end: next}
+	done := &olderFile{span: span{base: f.tail.base, end: next}}
 	done.content.Store(&olderContent{mark: f.tail.mark, index: f.tail.index, end: f.tail.end, next: next})
 	f.older = append(f.older, done)
 	f.tail = tail{base: next, next: next, end: fileHeaderBytes, mark: m}

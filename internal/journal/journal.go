@@ -9,8 +9,11 @@
 //   - Records of one Append are stored all or not at all, side by side.
 //   - A reader sees a record only after it would survive a power cut.
 //   - After any failure to write or sync, the journal accepts nothing more.
-//   - An acknowledged record is never dropped in silence: if stored bytes are
+//   - An acknowledged record is never lost in silence: if stored bytes are
 //     not what was written, opening or reading says from which record on.
+//   - Only [Files.Drop] removes records, and only those that the caller says
+//     somebody else has. A reader of these is told so, or gets them from there
+//     ([Past]).
 //   - Of several who append at the same position, one succeeds.
 //
 // What these files alone cannot show is that somebody cut the newest records
@@ -34,12 +37,14 @@
 // written only once all before it are durable. So a power cut can tear the
 // last group and nothing else, and damage that a later group follows is not a
 // power cut's. Groups without records mark that: a seal, written at every
-// start and end, and the end of a file that another one follows. All of it is
+// start and end, and the end of a file that another one follows. Files are
+// dropped whole, oldest first; the last one always stays. All of it is
 // in docs/format/journal.md.
 package journal
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 )
@@ -78,6 +83,7 @@ type Journal struct {
 	room     chan struct{} // closed and replaced by nil when filling is taken; nil if nobody waits
 	grown    chan struct{} // closed and replaced by nil when size grows; nil if nobody waits
 	size     Seq
+	past     Past // nil: none
 	finished bool // nothing may queue any more
 }
 
@@ -230,14 +236,28 @@ func (j *Journal) Wait(ctx context.Context, n Seq) error {
 }
 
 // Read returns up to limit records starting at from, in order. It may return
-// fewer than there are, as it stops after [MaxReadBytes], but at least one if
-// there is one: who wants all goes on behind the last. If the record at from is
-// damaged the error is a [*CorruptError].
+// fewer than there are, as it stops after [MaxReadBytes] and between the past
+// and the door, but at least one if there is one: who wants all goes on behind
+// the last. If the record at from is damaged the error is a [*CorruptError].
+//
+// The Body of a record that the door has dropped is nil if retention dropped
+// that too: then only the position is left, and the reader skips it or says so.
+// Without a [Past] the error for records that the door has dropped is
+// [ErrDropped].
 func (j *Journal) Read(from Seq, limit int) ([]Record, error) {
-	if size := j.Size(); from >= size {
+	j.mu.Lock()
+	size, past := j.size, j.past
+	j.mu.Unlock()
+	if from >= size || limit <= 0 {
 		return nil, nil
 	} else if int64(limit) > int64(size-from) {
 		limit = int(size - from)
 	}
-	return j.door.Read(from, limit)
+	// The door itself says what it has dropped. To ask for its First before
+	// would leave time for more to be dropped.
+	records, err := j.door.Read(from, limit)
+	if past != nil && errors.Is(err, ErrDropped) {
+		return readPast(past, from, limit)
+	}
+	return records, err
 }

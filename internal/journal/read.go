@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"slices"
 	"sort"
 )
@@ -29,15 +30,18 @@ func (f *Files) Read(from Seq, limit int) ([]Record, error) {
 	if len(older) > 0 {
 		first = older[0].base
 	}
-	if from < first {
-		return nil, fmt.Errorf("journal: read record %d: the first is %d", from, first)
+	switch {
+	case from < 0:
+		return nil, fmt.Errorf("journal: read record %d: want a position from 0 on", from)
+	case from < first:
+		return nil, fmt.Errorf("%w: record %d, the first that is here is %d", ErrDropped, from, first)
 	}
 	var records []Record
 	budget := MaxReadBytes
 	for limit > len(records) && from < tail.next && budget > 0 {
 		batch, err := f.readSome(older, tail, from, limit-len(records), budget)
 		if err != nil && len(records) == 0 {
-			return nil, err
+			return nil, f.orDropped(err, from)
 		}
 		if err != nil {
 			return records, nil //nolint:nilerr // the next Read begins at the damage and reports it
@@ -53,6 +57,19 @@ func (f *Files) Read(from Seq, limit int) ([]Record, error) {
 		}
 	}
 	return records, nil
+}
+
+// orDropped returns err, which ended the reading of record from, or ErrDropped
+// if its file was dropped meanwhile: Drop takes it from the list before it
+// removes it.
+func (f *Files) orDropped(err error, from Seq) error {
+	if first := f.First(); from < first {
+		return fmt.Errorf("%w: record %d, the first that is here is %d", ErrDropped, from, first)
+	}
+	if f.readOnly && errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%w: record %d: its file was removed since the journal was opened for reading", ErrDropped, from)
+	}
+	return err
 }
 
 // readSome reads records from one file: at least one, as there is one.

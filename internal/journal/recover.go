@@ -11,11 +11,14 @@ import (
 // recover finds what is stored and makes it safe to append. What a power cut
 // may have left:
 //
-//	no file, or only one without a group  → a new journal
+//	no file, or only one without a group,
+//	and nothing was ever dropped          → a new journal
 //	the last group torn                   → that group is cut off
 //	a rotation that was not finished: the
 //	last file is empty and the one before
 //	does not say that there is another    → the empty file is removed
+//	files whose records were all taken
+//	over, as Drop did not come to them    → they stay
 //
 // Whatever else is wrong did not come from a power cut; then nothing is
 // changed and the error is a [*CorruptError].
@@ -24,10 +27,10 @@ func (f *Files) recover() error {
 	if err != nil {
 		return err
 	}
-	if len(bases) > 0 && bases[0] > f.first {
-		return missing(f.first)
+	if err := f.checkOldest(bases); err != nil {
+		return err
 	}
-	unfinished, err := f.checkChain(bases)
+	whole, unfinished, err := f.checkChain(bases)
 	if err != nil {
 		return err
 	}
@@ -36,16 +39,21 @@ func (f *Files) recover() error {
 		last--
 	}
 	for i := range last {
-		f.older = append(f.older, &olderFile{base: bases[i], end: bases[i+1]})
+		s := span{base: bases[i], end: bases[i+1]}
+		if i < whole {
+			f.remains = append(f.remains, s)
+		} else {
+			f.older = append(f.older, &olderFile{span: s})
+		}
 	}
 	if err := f.scanLast(bases[:last+1]); err != nil {
 		return err
 	}
-	if unfinished && f.tail.next != bases[last+1] {
-		return &CorruptError{
-			File: fileName(f.tail.base), Offset: f.tail.end, Seq: f.tail.next,
-			Reason: fmt.Sprintf("the next file begins with record %d", bases[last+1]),
-		}
+	switch {
+	case unfinished && f.tail.next != bases[last+1]:
+		return f.corruptEnd(fmt.Sprintf("the next file begins with record %d", bases[last+1]))
+	case f.tail.next < f.wanted:
+		return f.corruptEnd(fmt.Sprintf("the journal ends here, it held the records before %d", f.wanted))
 	}
 	if f.readOnly {
 		f.failed = fmt.Errorf("%w: opened for reading only", ErrStopped)
@@ -57,6 +65,33 @@ func (f *Files) recover() error {
 		}
 	}
 	return f.startTail()
+}
+
+// corruptEnd says that the last file should not end where it does.
+func (f *Files) corruptEnd(reason string) *CorruptError {
+	return &CorruptError{File: fileName(f.tail.base), Offset: f.tail.end, Seq: f.tail.next, Reason: reason}
+}
+
+// checkOldest checks that the first file is not younger than what is wanted. A
+// journal from which files were dropped always has its last one.
+func (f *Files) checkOldest(bases []Seq) error {
+	switch {
+	case f.wanted == 0 && (len(bases) == 0 || bases[0] == 0):
+		return nil
+	case f.wanted == 0:
+		return missing(0)
+	case len(bases) == 0:
+		return &CorruptError{
+			File: fileName(f.wanted), Seq: f.wanted,
+			Reason: "the journal is missing: no file is here, and the last one is never dropped",
+		}
+	case bases[0] > f.wanted:
+		return &CorruptError{
+			File: fileName(bases[0]), Seq: f.wanted,
+			Reason: fmt.Sprintf("the file before it is missing, which held record %d", f.wanted),
+		}
+	}
+	return nil
 }
 
 // missing says that the file of base is not there.
@@ -77,30 +112,38 @@ func (f *Files) list() ([]Seq, error) {
 		}
 	}
 	slices.Sort(bases)
-	if f.readOnly && len(bases) == 0 {
+	if f.readOnly && f.wanted == 0 && len(bases) == 0 {
 		return nil, fmt.Errorf("journal: no files here: %w", fs.ErrNotExist)
 	}
 	return bases, nil
 }
 
 // checkChain checks that each file but the last ends where the next begins.
-// The content between is checked when it is read. It reports whether the last
-// file comes from a rotation that was not finished.
-func (f *Files) checkChain(bases []Seq) (unfinished bool, err error) {
+// The content between is checked when it is read. From bases[whole] on they do;
+// before that no record is wanted. It reports whether the last file comes from
+// a rotation that was not finished.
+func (f *Files) checkChain(bases []Seq) (whole int, unfinished bool, err error) {
 	for i := range len(bases) - 1 {
 		err := f.checkEnd(bases[i], bases[i+1])
 		var corrupt *CorruptError
-		if i == len(bases)-2 && errors.As(err, &corrupt) {
-			bare, berr := f.isBare(bases[i+1])
-			if bare || berr != nil {
-				return bare, berr
+		if err != nil && !errors.As(err, &corrupt) {
+			return 0, false, err
+		}
+		if i == len(bases)-2 && corrupt != nil {
+			bare, err := f.isBare(bases[i+1])
+			if bare || err != nil {
+				return whole, bare, err
 			}
 		}
-		if err != nil {
-			return false, err
+		switch {
+		case corrupt == nil:
+		case bases[i+1] <= f.wanted:
+			whole = i + 1
+		default:
+			return 0, false, corrupt
 		}
 	}
-	return false, nil
+	return whole, false, nil
 }
 
 // checkEnd checks the two ends of the file of base: its header, and the group
@@ -153,7 +196,7 @@ func (f *Files) isBare(base Seq) (bool, error) {
 // scanLast sets tail to what is intact in the last file. Without one, or when
 // a power cut left only the beginning of one, tail.end is 0.
 func (f *Files) scanLast(bases []Seq) error {
-	f.tail = tail{base: f.first, next: f.first}
+	f.tail = tail{}
 	if len(bases) == 0 {
 		return nil
 	}
@@ -164,9 +207,10 @@ func (f *Files) scanLast(bases []Seq) error {
 		return err
 	}
 	// The header is durable before the first group is written, so a file
-	// of one header at most never held a record.
+	// of one header at most never held a record. A later file of which only
+	// the beginning is there would follow another one.
 	bare, berr := f.isBare(base)
-	if bare && base == f.first {
+	if bare && base == 0 && f.wanted == 0 {
 		return nil
 	}
 	return errors.Join(berr, err)

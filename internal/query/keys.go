@@ -9,13 +9,13 @@ import (
 
 // A Key is a value by which an event is found.
 type Key struct {
-	Kind  Kind
+	Kind  Kind   // Tag to Trust, but for the derived ones
 	Value []byte // of IP: 16 bytes, IPv4 mapped to IPv6
 }
 
-// Keys collects the keys of one event: its tag, the actor's id and name, the
-// names and package URLs of its projects, the address, the ids of the
-// credential and of the tokens it is about, the source and the outcome. Some may be there twice.
+// Keys collects the keys of one event, see [Kind]. Some may be there twice, and
+// who is an Actor or OnBehalfOf is a User too. What is derived has no keys:
+// Class, Severity, Country.
 //
 // Call Add with each field in order, then End. The zero Keys is ready for use.
 type Keys struct {
@@ -40,16 +40,28 @@ func (k *Keys) Add(f *event.Field) {
 	switch f.Name {
 	case "tag":
 		k.add(Tag, f.Value)
+	case "outcome":
+		k.add(Outcome, f.Value)
 	case "actor.id", "actor.name":
 		k.add(Actor, f.Value)
+		k.add(User, f.Value)
+	case "on_behalf_of.id", "on_behalf_of.name":
+		k.add(OnBehalfOf, f.Value)
+		k.add(User, f.Value)
 	case "context.ip":
 		k.add(IP, f.Value)
+	case "context.user_agent":
+		from := len(k.scratch)
+		k.scratch = appendLower(k.scratch, product(f.Value))
+		k.add(Client, k.scratch[from:len(k.scratch):len(k.scratch)])
+	case "context.request_id", "context.trace_id":
+		k.add(Request, f.Value)
 	case "credential.id":
 		k.add(Token, f.Value)
 	case "source":
 		k.add(Source, f.Value)
-	case "outcome":
-		k.add(Outcome, f.Value)
+	case "trust":
+		k.add(Trust, f.Value)
 	default:
 		if rest, ok := strings.CutPrefix(f.Name, "subjects."); ok {
 			k.subject(rest, f.Value)
@@ -65,33 +77,48 @@ func (k *Keys) add(kind Kind, value []byte) {
 
 // subject takes in a member of a subject, named by its number and member.
 func (k *Keys) subject(name string, value []byte) {
-	number, member, _ := strings.Cut(name, ".")
+	dot := max(strings.IndexByte(name, '.'), 0)
+	number, member := name[:dot], name[dot:]
 	if number != k.number {
 		k.End()
 		k.number = number
 	}
 	switch member {
-	case "type":
+	case ".type":
 		k.is = value
-	case "id":
+	case ".id":
 		k.id = value
-	case "name":
+	case ".name":
 		k.name = value
+	case ".version":
+		k.add(Version, value)
 	}
 }
 
 // End says that all fields were added.
 func (k *Keys) End() {
-	if kind := string(k.is); kind == "project" || kind == "version" || kind == "file" {
-		k.project(k.id)
-		if kind != "file" { // the name of a file is not that of the project
-			k.add(Project, k.name)
-		}
-	}
-	if string(k.is) == "token" { // made, changed or revoked, not used
+	switch kind := string(k.is); kind {
+	case "project", "version", "file":
+		k.scratch = projectKeys(k.scratch, k.id, k.name, kind == "file", func(key []byte) { k.add(Project, key) })
+	case "user":
+		k.add(User, k.id)
+		k.add(User, k.name)
+	case "org", "team":
+		k.add(Org, k.id)
+		k.add(Org, k.name)
+	case "token": // made, changed or revoked, not used
 		k.add(Token, k.id)
 	}
 	k.number, k.is, k.id, k.name = "", nil, nil, nil
+}
+
+// ProjectKeys calls yield with the keys of the project whose subject, or whose
+// version or file, has the given id and name. Of a package URL these are the URL
+// as it is, without version and qualifiers, and the name in it, all with
+// percent-encoding undone. The name of a file is not that of the project.
+// Either may be empty. Some keys may come twice.
+func ProjectKeys(id, name []byte, isFile bool, yield func(key []byte)) {
+	projectKeys(nil, id, name, isFile, yield)
 }
 
 var (
@@ -99,16 +126,29 @@ var (
 	versionAt  = []byte("@")
 )
 
-// project adds the keys of the project whose subject, or whose version or
-// file, has the given id. Of a package URL these are the URL as it is, without
-// version and qualifiers, and the name in it.
-func (k *Keys) project(id []byte) {
-	if !bytes.HasPrefix(id, purlPrefix) {
-		k.add(Project, id)
-		return
+// projectKeys is [ProjectKeys], with memory for what is not in the id as it is.
+// It returns the memory that is left.
+func projectKeys(scratch, id, name []byte, isFile bool, yield func(key []byte)) []byte {
+	switch {
+	case bytes.HasPrefix(id, purlPrefix):
+		if bytes.IndexByte(id, '%') >= 0 {
+			from := len(scratch)
+			scratch = appendUnescaped(scratch, id)
+			id = scratch[from:len(scratch):len(scratch)]
+		}
+		purlKeys(id, yield)
+	case len(id) > 0:
+		yield(id)
 	}
-	id = k.unescape(id)
-	k.add(Project, id)
+	if len(name) > 0 && !isFile {
+		yield(name)
+	}
+	return scratch
+}
+
+// purlKeys yields the keys in a package URL.
+func purlKeys(id []byte, yield func(key []byte)) {
+	yield(id)
 	base := id
 	if i := bytes.IndexAny(base, "?#"); i >= 0 {
 		base = base[:i]
@@ -119,24 +159,15 @@ func (k *Keys) project(id []byte) {
 		base = base[:name+i]
 	}
 	if len(base) < len(id) {
-		k.add(Project, base)
+		yield(base)
 	}
-	if _, name, ok := bytes.Cut(base, []byte("/")); ok {
-		k.add(Project, name)
+	if _, name, ok := bytes.Cut(base, []byte("/")); ok && len(name) > 0 {
+		yield(name)
 	}
 }
 
-// unescape returns s with percent-encoded bytes decoded, so that a package URL
-// has one form here however its scope was written.
-func (k *Keys) unescape(s []byte) []byte {
-	if bytes.IndexByte(s, '%') < 0 {
-		return s
-	}
-	from := len(k.scratch)
-	k.scratch = appendUnescaped(k.scratch, s)
-	return k.scratch[from:len(k.scratch):len(k.scratch)]
-}
-
+// appendUnescaped appends s with percent-encoded bytes decoded, so that a
+// package URL has one form here however its scope was written.
 func appendUnescaped(dst, s []byte) []byte {
 	for i := 0; i < len(s); i++ {
 		if s[i] == '%' && i+2 < len(s) {
@@ -162,4 +193,26 @@ func unhex(c byte) int {
 		return int(c-'A') + 10
 	}
 	return -1
+}
+
+// ClientOf returns the program that calls itself userAgent: the name of its
+// first product (RFC 9110, section 10.1.5) in lower case, "npm" of
+// "npm/10.2.0 node/v20". It returns nil if there is none.
+func ClientOf(userAgent []byte) []byte {
+	name := product(userAgent)
+	if len(name) == 0 {
+		return nil
+	}
+	return appendLower(make([]byte, 0, len(name)), name)
+}
+
+// product returns the name of the first product as it is written.
+func product(userAgent []byte) []byte {
+	userAgent = bytes.TrimLeft(userAgent, " \t")
+	for i, c := range userAgent {
+		if c >= 0x7f || c <= ' ' || strings.IndexByte(`"(),/:;<=>?@[\]{}`, c) >= 0 { // what no token holds
+			return userAgent[:i]
+		}
+	}
+	return userAgent
 }

@@ -1,77 +1,53 @@
 package query
 
 import (
-	"bytes"
 	"fmt"
-	"net/netip"
-	"slices"
-	"strconv"
 	"strings"
 	"time"
 	"unicode"
 	"unicode/utf8"
-
-	"github.com/custody-log/custody/event"
 )
-
-// An Error says where a query cannot be understood.
-type Error struct {
-	Column   int    // in characters, from 1
-	Expected string // for example "a value after tag:"
-}
-
-// Error implements error.
-func (e *Error) Error() string {
-	return fmt.Sprintf("query: column %d: expected %s", e.Column, e.Expected)
-}
-
-// outcomes are the values of outcome:.
-var outcomes = []string{string(event.Success), string(event.Failure), string(event.Denied), string(event.Unknown)}
 
 // Parse reads a query. Times like -7d are counted from now. A query of nothing
 // matches every event.
+//
+//	query    [any]
+//	any      all { "OR" all }
+//	all      operand { operand }
+//	operand  [ "-" | "NOT" ] ( "(" any ")" | term )
 func Parse(text string, now time.Time) (*Query, error) {
 	if len(text) > MaxBytes {
-		return nil, &Error{Column: utf8.RuneCountInString(text[:MaxBytes]) + 1, Expected: fmt.Sprintf("the end: a query has at most %d bytes", MaxBytes)}
+		return nil, tooLong(text)
 	}
-	p := parser{text: text, now: now}
-	q := new(Query)
-	for p.space(); p.at < len(p.text); p.space() {
-		if len(q.All) == MaxTerms {
-			return nil, p.expected(p.at, fmt.Sprintf("the end: a query has at most %d terms", MaxTerms))
-		}
-		t, err := p.term()
-		if err != nil {
-			return nil, err
-		}
-		q.All = append(q.All, t)
+	if e := unfit(text); e != nil {
+		return nil, e
 	}
-	return q, nil
-}
-
-// NewTerm returns the term of the given kind, not Text, with value as it would
-// stand in a query.
-func NewTerm(kind Kind, value string, now time.Time) (*Term, error) {
-	t := &Term{Kind: kind, Value: value, Key: []byte(value)}
-	if value == "" {
-		return nil, &Error{Column: 1, Expected: "a value for " + kind.String()}
+	p := &parser{text: text, now: now}
+	if p.space(); p.at == len(text) {
+		return &Query{}, nil
 	}
-	if expected := t.complete(now); expected != "" {
-		return nil, &Error{Column: 1, Expected: expected}
+	root, err := p.any()
+	if err != nil {
+		return nil, err // not a nil *Error in an error
 	}
-	return t, nil
+	return &Query{Root: root}, nil
 }
 
 // A parser reads one query.
 type parser struct {
-	text string
-	at   int
-	now  time.Time
+	text  string
+	at    int // of the next byte
+	now   time.Time
+	terms int
+	open  []int // where the parentheses are that are open
 }
 
+// expected is the error of something else at the byte at.
 func (p *parser) expected(at int, what string) *Error {
-	return &Error{Column: utf8.RuneCountInString(p.text[:at]) + 1, Expected: what}
+	return &Error{Column: p.column(at), Expected: what}
 }
+
+func (p *parser) column(at int) int { return utf8.RuneCountInString(p.text[:at]) + 1 }
 
 func (p *parser) space() {
 	for p.at < len(p.text) {
@@ -83,218 +59,157 @@ func (p *parser) space() {
 	}
 }
 
-// term reads one term, which begins here.
-func (p *parser) term() (*Term, error) {
-	start := p.at
-	switch p.text[start] {
-	case '"':
-		text, err := p.quoted()
+// any reads operands with OR between them, up to the end or a closing
+// parenthesis of p.open.
+func (p *parser) any() (Node, *Error) {
+	var list Or
+	for after := ""; ; after = " after OR" {
+		n, err := p.all(after)
 		if err != nil {
 			return nil, err
 		}
-		return p.words(start, text)
-	case '-', '(', ')', '|', '!':
-		return nil, p.expected(start, fmt.Sprintf("a word; one that begins with %q must be quoted", p.text[start]))
-	}
-	if i := strings.IndexFunc(p.text[start:], func(r rune) bool { return r < 'a' || r > 'z' }); i > 0 && p.text[start+i] == ':' {
-		kind := slices.Index(kindNames[:Text], p.text[start:start+i])
-		if kind < 0 {
-			return nil, p.unknown(start)
+		if inner, ok := n.(Or); ok {
+			list = append(list, inner...)
+		} else {
+			list = append(list, n)
 		}
-		p.at = start + i + 1
-		return p.valued(Kind(kind))
-	}
-	word, err := p.word()
-	switch {
-	case err != nil:
-		return nil, err
-	case strings.Contains(word, ":"):
-		return nil, p.unknown(start)
-	case word == "OR" || word == "AND" || word == "NOT":
-		return nil, p.expected(start, "a word; "+word+" must be quoted")
-	}
-	return p.words(start, word)
-}
-
-// unknown is the error for what looks like a term of a kind there is none of.
-func (p *parser) unknown(at int) *Error {
-	return p.expected(at, strings.Join(kindNames[:Text], ":, ")+":, or text in quotes")
-}
-
-// words makes a term of text that was read from start on.
-func (p *parser) words(start int, text string) (*Term, error) {
-	if text == "" {
-		return nil, p.expected(start, "text between the quotes")
-	}
-	return &Term{Kind: Text, Value: text, folded: bytes.ToLower([]byte(text))}, nil
-}
-
-// valued reads the value of a term of the given kind.
-func (p *parser) valued(kind Kind) (*Term, error) {
-	start := p.at
-	var value string
-	var err error
-	if start < len(p.text) && p.text[start] == '"' {
-		value, err = p.quoted()
-	} else {
-		value, err = p.word()
-	}
-	if err != nil {
-		return nil, err
-	}
-	if value == "" {
-		return nil, p.expected(start, "a value after "+kind.String()+":")
-	}
-	t := &Term{Kind: kind, Value: value, Key: []byte(value)}
-	if expected := t.complete(p.now); expected != "" {
-		return nil, p.expected(start, expected)
-	}
-	return t, nil
-}
-
-// word reads up to the next space.
-func (p *parser) word() (string, error) {
-	start := p.at
-	for p.at < len(p.text) {
-		r, size := utf8.DecodeRuneInString(p.text[p.at:])
-		if unicode.IsSpace(r) {
+		if !p.keyword("OR") {
 			break
 		}
-		if err := p.check(r, size); err != nil {
-			return "", err
-		}
-		if r == '"' {
-			return "", p.expected(p.at, `a space before a ", or \" within quotes`)
-		}
-		p.at += size
+		p.at += len("OR")
 	}
-	return p.text[start:p.at], nil
+	if len(list) == 1 {
+		return list[0], nil
+	}
+	return list, nil
 }
 
-// check refuses what cannot stand in a query at all.
-func (p *parser) check(r rune, size int) error {
-	if r == utf8.RuneError && size == 1 {
-		return p.expected(p.at, "valid UTF-8")
+// all reads operands side by side, at least one; after says after what.
+func (p *parser) all(after string) (Node, *Error) {
+	var list And
+	for {
+		p.space()
+		if p.at == len(p.text) || p.text[p.at] == ')' || p.keyword("OR") {
+			break
+		}
+		n, err := p.operand()
+		if err != nil {
+			return nil, err
+		}
+		if inner, ok := n.(And); ok {
+			list = append(list, inner...)
+		} else {
+			list = append(list, n)
+		}
 	}
-	if unicode.IsControl(r) && !unicode.IsSpace(r) {
-		return p.expected(p.at, fmt.Sprintf("a character that can be seen, not %U", r))
+	closing := p.at < len(p.text) && p.text[p.at] == ')'
+	switch {
+	case closing && len(p.open) == 0:
+		e := p.expected(p.at, "a ( somewhere before the )")
+		e.Hint = "a value that holds a parenthesis is put in quotes"
+		return nil, e
+	case len(list) > 1:
+		return list, nil
+	case len(list) == 1:
+		return list[0], nil
+	case p.keyword("OR"):
+		return nil, p.missing("OR")
+	case closing && after == "":
+		return nil, p.expected(p.at, "a term between the parentheses")
 	}
-	return nil
+	return nil, p.expected(p.at, "a term"+after)
 }
 
-// quoted reads text in quotes and what must follow it: a space or the end.
-func (p *parser) quoted() (string, error) {
-	var b strings.Builder
-	start := p.at
-	for p.at++; p.at < len(p.text); {
-		r, size := utf8.DecodeRuneInString(p.text[p.at:])
-		if err := p.check(r, size); err != nil {
-			return "", err
-		}
-		p.at += size
-		switch r {
-		case '"':
-			if next, _ := utf8.DecodeRuneInString(p.text[p.at:]); p.at < len(p.text) && !unicode.IsSpace(next) {
-				return "", p.expected(p.at, "a space after the quotes")
-			}
-			return b.String(), nil
-		case '\\':
-			if p.at == len(p.text) || p.text[p.at] != '"' && p.text[p.at] != '\\' {
-				return "", p.expected(p.at, `" or \ after a \`)
-			}
-			b.WriteByte(p.text[p.at])
-			p.at++
-		default:
-			b.WriteRune(r)
-		}
-	}
-	return "", p.expected(len(p.text), fmt.Sprintf("a \" that ends the quotes of column %d", utf8.RuneCountInString(p.text[:start])+1))
+// missing is the error for a word like OR, which is here, with nothing before
+// it.
+func (p *parser) missing(word string) *Error {
+	e := p.expected(p.at, "a term before "+word)
+	e.Hint = `in quotes, "` + word + `" is a word to search for`
+	return e
 }
 
-// complete fills in the rest of t from its value. It returns what was expected
-// if the value is not one of its kind.
-func (t *Term) complete(now time.Time) (expected string) {
-	switch t.Kind {
-	case Tag:
-		if rest, ok := strings.CutSuffix(t.Value, "*"); ok {
-			t.Key, t.Prefix = []byte(rest), true
-		}
-		if bytes.IndexByte(t.Key, '*') >= 0 {
-			return "a tag like project:release:add, or its beginning and one * at the end"
-		}
-	case Project:
-		if strings.HasPrefix(t.Value, "pkg:") {
-			t.Key = appendUnescaped(nil, t.Key)
-		}
-	case IP:
-		return t.address()
-	case Outcome:
-		if !slices.Contains(outcomes, t.Value) {
-			return "one of " + strings.Join(outcomes, ", ")
-		}
-	case After, Before:
-		at, ok := parseTime(t.Value, now)
-		if !ok {
-			return "a day like 2026-03-31, a time with zone like 2026-03-31T00:21:00Z, or one ago like -7d, -12h, -30m, -45s or -2w"
-		}
-		t.Key, t.Micros = nil, at.UnixMicro()
-	case Actor, Token, Source, Text:
+// keyword reports whether word is here, alone.
+func (p *parser) keyword(word string) bool {
+	rest, ok := strings.CutPrefix(p.text[p.at:], word)
+	if !ok || rest == "" {
+		return ok
 	}
-	return ""
+	r, _ := utf8.DecodeRuneInString(rest)
+	return unicode.IsSpace(r) || r == '(' || r == ')'
 }
 
-func (t *Term) address() (expected string) {
-	const want = "an address like 203.0.113.9 or a range like 203.0.113.0/24"
-	p, err := netip.ParsePrefix(t.Value)
+// operand reads a term or parenthesis, which begins here, and what negates it.
+func (p *parser) operand() (Node, *Error) {
+	negated, err := p.negation()
 	if err != nil {
-		a, err := netip.ParseAddr(t.Value)
-		if err != nil || a.Zone() != "" {
-			return want
-		}
-		p = netip.PrefixFrom(a, a.BitLen())
+		return nil, err
 	}
-	t.Key, t.Last = ranged(p)
-	return ""
+	var n Node
+	if p.text[p.at] == '(' {
+		n, err = p.group()
+	} else {
+		n, err = p.term()
+	}
+	if err != nil || !negated {
+		return n, err
+	}
+	if inner, ok := n.(*Not); ok {
+		return inner.Node, nil
+	}
+	return &Not{n}, nil
 }
 
-// units are what a time ago is counted in.
-var units = map[byte]time.Duration{
-	's': time.Second, 'm': time.Minute, 'h': time.Hour, 'd': 24 * time.Hour, 'w': 7 * 24 * time.Hour,
+// negation reads - or NOT, if it is here, up to what it stands in front of.
+func (p *parser) negation() (bool, *Error) {
+	before := ""
+	switch {
+	case p.text[p.at] == '-':
+		before = "-"
+		p.at++
+	case p.keyword("NOT"):
+		before = "NOT"
+		p.at += len("NOT")
+		p.space()
+	default:
+		return false, nil
+	}
+	r, _ := utf8.DecodeRuneInString(p.text[p.at:])
+	if p.at == len(p.text) || unicode.IsSpace(r) || r == '-' || r == ')' || p.keyword("NOT") || p.keyword("OR") {
+		e := p.expected(p.at, "a term or ( after "+before)
+		e.Hint = "text that begins with - is put in quotes"
+		return false, e
+	}
+	return true, nil
 }
 
-// maxAgo bounds a time ago.
-const maxAgo = 100 * 365 * 24 * time.Hour
-
-// parseTime reads a day, a time, or a time before now.
-func parseTime(s string, now time.Time) (time.Time, bool) {
-	if ago, ok := strings.CutPrefix(s, "-"); ok {
-		if ago == "" {
-			return time.Time{}, false
-		}
-		unit := units[ago[len(ago)-1]]
-		n, err := strconv.ParseUint(ago[:len(ago)-1], 10, 32)
-		if unit == 0 || err != nil || n > uint64(maxAgo/unit) {
-			return time.Time{}, false
-		}
-		return now.Add(-time.Duration(n) * unit), true
+// group reads a parenthesis, which begins here.
+func (p *parser) group() (Node, *Error) {
+	if len(p.open) == MaxDepth {
+		return nil, p.expected(p.at, fmt.Sprintf("a term: parentheses are at most %d in one another", MaxDepth))
 	}
-	if t, err := time.Parse(time.DateOnly, s); err == nil {
-		return t, true
+	start := p.at
+	p.open = append(p.open, start)
+	p.at++
+	n, err := p.any()
+	if err != nil {
+		return nil, err
 	}
-	t, err := time.Parse(time.RFC3339Nano, s)
-	return t, err == nil
+	p.open = p.open[:len(p.open)-1]
+	if p.at == len(p.text) {
+		return nil, p.expected(p.at, fmt.Sprintf("a ) that ends the parenthesis of column %d", p.column(start)))
+	}
+	p.at++
+	return n, p.ended("the )")
 }
 
-// quote returns value as it can stand in a query: as it is, or in quotes. As
-// text, it must not look like anything else.
-func quote(value string, text bool) string {
-	plain := value != "" && !strings.ContainsFunc(value, func(r rune) bool { return unicode.IsSpace(r) || r == '"' })
-	if text {
-		plain = plain && !strings.Contains(value, ":") && !strings.ContainsRune("-()|!", rune(value[0])) &&
-			value != "OR" && value != "AND" && value != "NOT"
+// ended refuses what stands straight after a term or parenthesis, unless it is
+// the end, a space or a closing parenthesis.
+func (p *parser) ended(what string) *Error {
+	if p.at == len(p.text) || p.text[p.at] == ')' {
+		return nil
 	}
-	if plain {
-		return value
+	if r, _ := utf8.DecodeRuneInString(p.text[p.at:]); unicode.IsSpace(r) {
+		return nil
 	}
-	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(value) + `"`
+	return p.expected(p.at, "a space after "+what)
 }

@@ -1,230 +1,210 @@
 // Package query is the language in which people ask the log for events.
 //
-// A query is words separated by spaces; an event matches if all of them hold:
+// Terms side by side must all hold; OR between them, which binds weaker, says
+// that one is enough; a - or NOT in front of a term or a parenthesis says that
+// it must not hold:
 //
-//	tag:project:release:add   the tag; a * at the end stands for any rest
-//	actor:alice               the actor's id or name
-//	project:demo              a project, or a version or file of it, by name or package URL
-//	ip:203.0.113.0/24         the address, or a range of them
-//	token:ID                  a token, by id: used as a credential, or made, changed, revoked
-//	source:NAME               the program that submitted the event
-//	outcome:denied            success, failure, denied or unknown
-//	after:2026-03-01          that time or later: a day, a time with zone, or -7d, -12h, -30m, -45s, -2w
-//	before:2026-03-01         earlier than that
-//	"two words" or word       text anywhere in the event, in any case
+//	tag:project:release:* -actor:alice (ip:203.0.113.0/24 OR country:NL) after:-7d
 //
-// Values that hold spaces are quoted: project:"my project". In quotes, \" and
-// \\ stand for " and \. What is compared with names and ids is exact.
+// A term is a qualifier with a value, see [Kind], or text: a word, or a phrase
+// in quotes. All of it is described in docs/query.md.
 //
 // # Promises
 //
 //   - A text is read in one way or refused with an [*Error] that names the
-//     column and what was expected there. Words that a later version will give
-//     a meaning (OR, -word, parentheses) are refused, not searched for.
-//   - Parsing and matching end, in time proportional to what they are given.
-//   - Parsing what [Query.String] returns gives the same query.
+//     column and what was expected there. What looks like the operators of
+//     other languages (!word, a | b) is refused, not searched for.
+//   - Parsing ends in time proportional to the text, and matching in time
+//     proportional to the event for each term.
+//   - Parsing what [Query.String] returns gives the same query, and that prints
+//     the same.
+//   - There is one way to take text apart into words, [Words], one rule which
+//     values are searched for them, [IsText], and one list of what an event is
+//     found by, [Keys]. Who keeps an index uses these, and answers as
+//     [Query.Match] does.
 package query
 
 import (
-	"bytes"
 	"fmt"
-	"net/netip"
-	"strings"
-
-	"github.com/custody-log/custody/event"
+	"math"
+	"slices"
 )
 
-// Limits of one query.
+// Limits of the text of one query.
 const (
-	MaxBytes = 4 << 10 // 4 KiB, the text
+	MaxBytes = 4 << 10 // 4 KiB
 	MaxTerms = 64
+	MaxDepth = 16 // parentheses in one another
 )
 
 // A Kind says what a term compares.
 type Kind uint8
 
-// The kinds of terms. Those up to Outcome compare with the keys of an event,
-// see [Keys].
+// The kinds of terms. Those up to Trust compare with the keys of an event, see
+// [Keys], but for Class, Severity and Country, which are derived.
 const (
-	Tag Kind = iota
-	Actor
-	Project
-	IP
-	Token
-	Source
-	Outcome
-	After
-	Before
-	Text
+	Tag        Kind = iota
+	Class           // the first word of the tag
+	Outcome         // success, failure, denied or unknown
+	Severity        // info, warn, high or critical, see [Derive]
+	Actor           // id or name
+	OnBehalfOf      // whom the actor acted for: id or name
+	User            // any of these two, or a subject of type user: id or name
+	Project         // a project, or a version or file of it, see [ProjectKeys]
+	Org             // a subject of type org or team: id or name
+	IP              // an address, or a range of them
+	Token           // id: used as a credential, or what the event is about
+	Country         // of the address, see [Derive]
+	Client          // the program used, see [ClientOf]
+	Version         // of a subject
+	Request         // the id of the request or of the trace
+	Source          // the program that submitted the event
+	Trust           // witnessed or imported
+	Metadata        // a member of metadata, called [Term].Name
+	After           // that time or later
+	Before          // earlier than that
+	Text            // words, or a part of a word, anywhere in the event
 )
 
-// Kinds is the number of kinds of keys: Tag to Outcome.
-const Kinds = int(Outcome) + 1
+// Kinds is the number of kinds that keys may have: Tag to Trust.
+const Kinds = int(Trust) + 1
 
 // kindNames[k] is what stands before the colon.
-var kindNames = [...]string{"tag", "actor", "project", "ip", "token", "source", "outcome", "after", "before", "text"}
+var kindNames = [...]string{
+	"tag", "class", "outcome", "severity", "actor", "on_behalf_of", "user", "project", "org", "ip", "token", "country",
+	"client", "version", "request", "source", "trust", "metadata", "after", "before", "text",
+}
 
 // String returns the word that stands before the colon in a query.
-func (k Kind) String() string { return kindNames[k] }
-
-// A Node is a part of a query: [All] or [Term].
-type Node interface {
-	fmt.Stringer
-	match(*subject) bool
-}
-
-// All holds if each of its nodes holds.
-type All []Node
-
-// A Term holds if one thing about an event holds.
-type Term struct {
-	Kind  Kind
-	Value string // as written, without quotes
-
-	// Key is what a key of the event must equal or, if Prefix is set, begin
-	// with; of an address, it is the first of the range up to Last.
-	Key    []byte
-	Prefix bool
-	Last   []byte // of IP only, 16 bytes as Key
-
-	Micros int64 // of After and Before: microseconds since 1970
-	folded []byte
-}
-
-// A Query is a parsed query. It may be used concurrently.
-type Query struct {
-	All All
-}
-
-// And returns a query that holds if q and all of terms hold.
-func (q *Query) And(terms ...*Term) *Query {
-	all := append(All(nil), q.All...)
-	for _, t := range terms {
-		all = append(all, t)
+func (k Kind) String() string {
+	if int(k) >= len(kindNames) {
+		return fmt.Sprintf("kind %d", uint8(k))
 	}
-	return &Query{All: all}
+	return kindNames[k]
 }
 
-// Terms returns the terms that must all hold.
-func (q *Query) Terms() []*Term { return q.All.terms(nil) }
-
-func (a All) terms(list []*Term) []*Term {
-	for _, n := range a {
-		switch n := n.(type) {
-		case *Term:
-			list = append(list, n)
-		case All:
-			list = n.terms(list)
-		}
-	}
-	return list
-}
-
-// String returns the query as text.
-func (q *Query) String() string { return q.All.String() }
-
-// String returns the nodes as text.
-func (a All) String() string {
-	var b strings.Builder
-	for i, n := range a {
-		if i > 0 {
-			b.WriteByte(' ')
-		}
-		b.WriteString(n.String())
-	}
-	return b.String()
-}
-
-// String returns the term as text.
-func (t *Term) String() string {
-	if t.Kind == Text {
-		return quote(t.Value, true)
-	}
-	return t.Kind.String() + ":" + quote(t.Value, false)
-}
-
-// A subject is an event that is being matched.
-type subject struct {
-	fields event.Fields
-	keys   Keys
-}
-
-// Match reports whether an event with the given fields matches q.
-func (q *Query) Match(fields event.Fields) bool {
-	if len(q.All) == 0 {
+// textual reports whether values of kind k may end in * to stand for any rest.
+func (k Kind) textual() bool {
+	switch k {
+	case Tag, Actor, OnBehalfOf, User, Project, Org, Token, Client, Version, Request, Source, Metadata, Text:
 		return true
-	}
-	s := subject{fields: fields}
-	for i := range fields {
-		s.keys.Add(&fields[i])
-	}
-	s.keys.End()
-	return q.All.match(&s)
-}
-
-func (a All) match(s *subject) bool {
-	for _, n := range a {
-		if !n.match(s) {
-			return false
-		}
-	}
-	return true
-}
-
-func (t *Term) match(s *subject) bool {
-	switch t.Kind {
-	case After, Before:
-		at, ok := s.fields.Get("time")
-		return ok && t.Holds(at.Time().UnixMicro())
-	case Text:
-		return t.inText(s.fields)
-	case Tag, Actor, Project, IP, Token, Source, Outcome:
-	}
-	for _, k := range s.keys.List {
-		if k.Kind == t.Kind && t.Matches(k.Value) {
-			return true
-		}
+	case Class, Outcome, Severity, IP, Country, Trust, After, Before:
 	}
 	return false
 }
 
-// Matches reports whether t holds for an event that has the given key of t's
-// kind.
-func (t *Term) Matches(key []byte) bool {
-	switch {
-	case t.Last != nil:
-		return bytes.Compare(key, t.Key) >= 0 && bytes.Compare(key, t.Last) <= 0
-	case t.Prefix:
-		return bytes.HasPrefix(key, t.Key)
-	}
-	return bytes.Equal(key, t.Key)
+// A Node is a part of a query: [And], [Or], [*Not] or [*Term]. In a parsed
+// query an And or Or has two nodes or more, none of them of its own type, and
+// there is no Not of a Not.
+type Node interface {
+	fmt.Stringer
+	holds(e *matched) bool
+	span() (after, before int64)
 }
 
-// Holds reports whether t, of kind After or Before, holds for an event of that
-// time, in microseconds since 1970.
-func (t *Term) Holds(micros int64) bool {
+// And holds if each of its nodes holds.
+type And []Node
+
+// Or holds if one of its nodes holds.
+type Or []Node
+
+// A Not holds if its node does not.
+type Not struct{ Node Node }
+
+// A Term holds if one thing about an event holds.
+type Term struct {
+	Kind  Kind
+	Name  string // of Metadata: the key
+	Value string // as written, without quotes and without the * before and after it
+
+	// Key is what a key of the event must equal or, if Prefix is set, begin
+	// with. Of IP it is the first address of the range up to Last, of After and
+	// Before there is none, of Metadata it is compared with the member's value.
+	// Of Text see [Term.KeyOf].
+	Key    []byte
+	Prefix bool   // of Text: the last of Words is the beginning of a word
+	Last   []byte // of IP only, 16 bytes as Key
+
+	Micros int64 // of After and Before: microseconds since 1970
+
+	// Words, as [Words] yields them, stand one after another in a value for
+	// which the term holds, the last perhaps longer if Prefix is set. For Text
+	// this, or a key, is also enough. Metadata also holds for values that are
+	// not [IsText], numbers and Booleans, and for these Words say nothing.
+	Words     [][]byte
+	Substring []byte // of Text written *so*: what occurs, in lower case; there are no Words then
+
+	back    []int  // of Text: see retry
+	project []byte // of Text: Key as one of a project
+	address []byte // of Text: Key as one of an address, 16 bytes; nil if it is none
+	member  string // of Metadata: the name of the field
+}
+
+// A Query is a parsed query. It may be used concurrently.
+type Query struct {
+	Root Node // nil: every event
+}
+
+// And returns a query that holds if q and all of terms hold.
+func (q *Query) And(terms ...*Term) *Query {
+	var all And
+	switch root := q.Root.(type) {
+	case nil:
+	case And:
+		all = slices.Clone(root)
+	default:
+		all = And{root}
+	}
+	for _, t := range terms {
+		all = append(all, t)
+	}
+	switch len(all) {
+	case 0:
+		return &Query{}
+	case 1:
+		return &Query{Root: all[0]}
+	}
+	return &Query{Root: all}
+}
+
+// Span returns the narrowest times between which all events that match must
+// lie: at after or later and earlier than before, in microseconds since 1970.
+// They are [math.MinInt64] and [math.MaxInt64] where the query sets no bound;
+// what stands under a Not sets none.
+func (q *Query) Span() (after, before int64) {
+	if q.Root == nil {
+		return math.MinInt64, math.MaxInt64
+	}
+	return q.Root.span()
+}
+
+func (a And) span() (after, before int64) {
+	after, before = math.MinInt64, math.MaxInt64
+	for _, n := range a {
+		from, to := n.span()
+		after, before = max(after, from), min(before, to)
+	}
+	return after, before
+}
+
+func (o Or) span() (after, before int64) {
+	after, before = math.MaxInt64, math.MinInt64
+	for _, n := range o {
+		from, to := n.span()
+		after, before = min(after, from), max(before, to)
+	}
+	return after, before
+}
+
+func (n *Not) span() (after, before int64) { return math.MinInt64, math.MaxInt64 }
+
+func (t *Term) span() (after, before int64) {
+	after, before = math.MinInt64, math.MaxInt64
 	if t.Kind == After {
-		return micros >= t.Micros
+		after = t.Micros
 	}
-	return micros < t.Micros
-}
-
-// Single reports whether t compares with exactly one key.
-func (t *Term) Single() bool {
-	return !t.Prefix && (t.Last == nil || bytes.Equal(t.Key, t.Last))
-}
-
-// ranged returns the first and last address of p, as keys.
-func ranged(p netip.Prefix) (first, last []byte) {
-	a := p.Addr().As16()
-	bits := p.Bits()
-	if p.Addr().Is4() {
-		bits += 96
+	if t.Kind == Before {
+		before = t.Micros
 	}
-	b := a
-	for i := bits; i < 128; i++ {
-		a[i/8] &^= 0x80 >> (i % 8)
-		b[i/8] |= 0x80 >> (i % 8)
-	}
-	return a[:], b[:]
+	return after, before
 }

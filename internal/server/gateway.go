@@ -167,6 +167,9 @@ func (r *deskRecorder) between(ctx context.Context, start, end journal.Seq) (eve
 			return nil, err
 		}
 		for _, rec := range records {
+			if rec.Body == nil { // dropped by retention
+				continue
+			}
 			decoded, err := event.DecodeRecord(rec.Body)
 			if err != nil {
 				return nil, fmt.Errorf("server: record %d: %w", rec.Seq, err)

@@ -6,7 +6,8 @@
 //	lock         held by the one process that may write here
 //	keys.json    API keys, hashed                     see internal/auth
 //	signing/     the keys that sign checkpoints       see internal/tree
-//	journal/     the records                          see docs/format/journal.md
+//	journal/     the records that are not sealed yet  see docs/format/journal.md
+//	store/       all others, and how they are found   see docs/format/segment.md
 //	tree/        hashes and the last checkpoint       see docs/format/tree.md
 //	witness/     what each witness has cosigned       see internal/witness
 //	proxy-NAME/  the proxy's key and what it learned  see internal/proxy
@@ -33,7 +34,7 @@ import (
 	"github.com/custody-log/custody/internal/disk"
 	"github.com/custody-log/custody/internal/intake"
 	"github.com/custody-log/custody/internal/journal"
-	"github.com/custody-log/custody/internal/search"
+	"github.com/custody-log/custody/internal/store"
 	"github.com/custody-log/custody/internal/tree"
 	"github.com/custody-log/custody/internal/view"
 	"github.com/custody-log/custody/proof"
@@ -80,7 +81,7 @@ type Server struct {
 	journal  *journal.Journal
 	desk     *intake.Desk
 	tree     *tree.Tree
-	search   *search.Index
+	store    *store.Store
 	witness  *cosigning // nil without a policy
 	proxies  []*gateway
 	lock     io.Closer
@@ -108,7 +109,7 @@ func (s *Server) open(ctx context.Context) (err error) {
 		return err
 	}
 	for _, part := range []func(context.Context) error{
-		s.openKeys, s.openJournal, s.openTree, s.openDesk, s.openSearch, s.openWitness, s.openGateways, s.openFirstKey,
+		s.openKeys, s.openStore, s.openJournal, s.openTree, s.openDesk, s.openWitness, s.openGateways, s.openFirstKey,
 	} {
 		if err := part(ctx); err != nil {
 			return err
@@ -122,10 +123,11 @@ func (s *Server) openJournal(context.Context) error {
 	if err != nil {
 		return fmt.Errorf("server: %w", err)
 	}
-	if s.files, err = journal.OpenFiles(dir); err != nil {
+	if s.files, err = journal.OpenFiles(dir, journal.From(s.store.Sealed())); err != nil {
 		return err
 	}
 	s.journal = journal.New(s.files)
+	s.journal.SetPast(s.store)
 	return nil
 }
 
@@ -139,6 +141,7 @@ func (s *Server) openTree(ctx context.Context) error {
 		Head:      tree.FileHead(dir),
 		Keys:      s.signing,
 		Records:   s.journal,
+		From:      s.files.First(),
 		EntryOf:   tree.StoredEntry,
 		Log:       s.cfg.Log,
 		Witnessed: s.cfg.Policy != nil,
@@ -146,8 +149,8 @@ func (s *Server) openTree(ctx context.Context) error {
 	return err
 }
 
-// openDesk reads all records once more, for the desk, which also computes
-// every commitment anew: the tree has compared what the records carry.
+// openDesk reads the records that are not sealed once more, for the desk, which
+// also computes their commitments anew: the tree has compared what they carry.
 func (s *Server) openDesk(ctx context.Context) (err error) {
 	sources := make([]intake.Source, 0, len(s.cfg.File.Sources))
 	for _, source := range s.cfg.File.Sources {
@@ -157,19 +160,27 @@ func (s *Server) openDesk(ctx context.Context) (err error) {
 	if all := s.journal.Size(); s.cfg.Progress != nil {
 		progress = func(done journal.Seq) { s.cfg.Progress(done, all) }
 	}
+	snapshot, err := s.store.DeskSnapshot()
+	if err != nil {
+		return fmt.Errorf("server: %w", err)
+	}
 	s.desk, err = intake.Open(ctx, intake.Config{
 		Log: s.cfg.Log, Journal: s.journal, Catalogue: s.cfg.Catalogue, Sources: sources,
+		OpenKey: s.store.OpenKey(), Sealed: s.store.Sealed(), Known: s.store.Known, Snapshot: snapshot,
 	}, progress)
+	if err != nil {
+		return err
+	}
+	history, err := intake.OpenHistory(snapshot)
+	s.store.Connect(store.Parts{
+		Journal: s.journal, Tail: s.files, Desk: history, Tree: s.tree,
+		Signed: func() journal.Seq { return journal.Seq(s.tree.Latest().N) },
+	})
 	return err
 }
 
-func (s *Server) openSearch(context.Context) error {
-	s.search = search.New(s.journal)
-	return nil
-}
-
 // views returns all views.
-func (s *Server) views() []view.View { return []view.View{s.tree, s.search} }
+func (s *Server) views() []view.View { return []view.View{s.tree, s.store} }
 
 // Run serves the log until ctx ends or a part of it fails, and closes it.
 //
@@ -184,6 +195,7 @@ func (s *Server) Run(ctx context.Context) (err error) {
 		back.run(func(ctx context.Context) error { return s.note(view.Follow(ctx, log, s.journal, v)) })
 	}
 	back.run(func(ctx context.Context) error { return s.note(s.tree.Run(ctx)) })
+	back.run(func(ctx context.Context) error { return s.note(s.store.Run(ctx)) })
 	if s.witness != nil {
 		back.run(s.witness.Run)
 	}
@@ -293,6 +305,9 @@ func (s *Server) close() error {
 	if s.files != nil {
 		errs = append(errs, s.files.Close())
 	}
+	if s.store != nil {
+		errs = append(errs, s.store.Close())
+	}
 	if s.lock != nil {
 		errs = append(errs, s.lock.Close())
 	}
@@ -309,7 +324,7 @@ func ignoreClosed(err error) error {
 // api returns the API over all parts.
 func (s *Server) api() *api.API {
 	a := &api.API{
-		Log: s.cfg.Log, Version: s.cfg.Version, Journal: s.journal, Desk: s.desk, Search: s.search, Tree: s.tree,
+		Log: s.cfg.Log, Version: s.cfg.Version, Journal: s.journal, Desk: s.desk, Store: s.store, Tree: s.tree,
 		Keys: s.keys, KeyDir: s.keyDir, Catalogue: s.cfg.Catalogue, Views: s.views(), Registry: s.metrics,
 		Trouble: s.trouble, Stopping: s.stopping,
 	}

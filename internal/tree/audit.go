@@ -1,11 +1,9 @@
 package tree
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"runtime"
 
@@ -25,7 +23,7 @@ const auditAtOnce = 2048
 // about, -1 if it is about none.
 type FalseError struct {
 	Seq    journal.Seq
-	Where  string // the file, for example "tree/level0"
+	Where  string // the file, for example "tree/commitments"
 	Reason string
 }
 
@@ -39,22 +37,21 @@ func (e *FalseError) Error() string {
 // Audit checks all records and every byte of the tree's files in dir against
 // each other and against the last signed checkpoint, whose signature must be by
 // a log key of policy. It computes all commitments and hashes anew, changes
-// nothing, and returns the checkpoint; or a [*FalseError]. progress, if not
-// nil, is told how many records are done.
+// nothing, and returns the checkpoint; or a [*FalseError], also for a record
+// that was dropped. progress, if not nil, is told how many records are done.
 func Audit(ctx context.Context, dir disk.FS, records Source, policy *proof.Policy, progress func(done int64)) (*proof.Checkpoint, error) {
-	signed, err := auditHead(dir, records, policy)
-	if err != nil {
-		return nil, err
-	}
-	a := &audit{signed: signed.Tree, edge: new(edge), progress: progress}
-	if err := a.open(dir); err != nil {
-		return nil, errors.Join(err, a.close())
-	}
-	err = errors.Join(a.run(ctx, records), a.close())
-	if err != nil {
-		return nil, err
-	}
-	return signed, nil
+	a := &audit{edge: new(edge), progress: progress}
+	return a.all(ctx, dir, records, policy)
+}
+
+// AuditSparse is [Audit] of a log from which retention may have dropped
+// records, and returns how many these are. What is left of them, the
+// commitment, is checked against the signed checkpoint like the others; whether
+// they were to be dropped is for the caller to judge.
+func AuditSparse(ctx context.Context, dir disk.FS, records Source, policy *proof.Policy, progress func(done int64)) (signed *proof.Checkpoint, dropped int64, err error) {
+	a := &audit{edge: new(edge), progress: progress, sparse: true}
+	signed, err = a.all(ctx, dir, records, policy)
+	return signed, a.dropped, err
 }
 
 // auditHead returns the signed checkpoint in dir.
@@ -85,27 +82,31 @@ func auditHead(dir disk.FS, records Source, policy *proof.Policy) (*proof.Checkp
 type audit struct {
 	signed   tlog.Tree
 	edge     *edge
-	files    [levels + 1]auditedFile // the levels, then the entries
+	files    [levels]auditedFile
+	sparse   bool  // records may have been dropped
+	dropped  int64 // how many were
 	progress func(done int64)
 }
 
-// An auditedFile is a file that is read along with what should be in it.
-type auditedFile struct {
-	name   string
-	reader disk.Reader
-	offset int64
-	size   int64
-	unit   int64 // bytes for each record, tile of records and so on
-	span   int64 // records behind one unit
+func (a *audit) all(ctx context.Context, dir disk.FS, records Source, policy *proof.Policy) (*proof.Checkpoint, error) {
+	signed, err := auditHead(dir, records, policy)
+	if err != nil {
+		return nil, err
+	}
+	a.signed = signed.Tree
+	if err = a.open(dir); err == nil {
+		err = a.run(ctx, records)
+	}
+	if err = errors.Join(err, a.close()); err != nil {
+		return nil, err
+	}
+	return signed, nil
 }
 
 func (a *audit) open(dir disk.FS) (err error) {
-	for i := range a.files {
-		f := &a.files[i]
-		f.name, f.unit, f.span = fmt.Sprintf("level%d", i), hashBytes, 1<<(tileBits*i)
-		if i == levels {
-			f.name, f.unit, f.span = "entries", bundleBytes, 1
-		}
+	for level := range a.files {
+		f := &a.files[level]
+		f.name, f.span = fileName(level), 1<<(tileBits*level)
 		if f.reader, err = dir.OpenRead(f.name); errors.Is(err, fs.ErrNotExist) {
 			return &FalseError{-1, "tree/" + f.name, "the file is missing"}
 		}
@@ -129,10 +130,11 @@ func (a *audit) close() error {
 	return errors.Join(errs...)
 }
 
-// An auditChunk is some records and, once done is closed, their entries.
+// An auditChunk is some records and, once done is closed, their leaf hashes.
 type auditChunk struct {
 	records []journal.Record
-	entries []event.Entry
+	leaves  []tlog.Hash
+	dropped int64
 	done    chan struct{}
 	err     error
 }
@@ -145,27 +147,13 @@ func (a *audit) run(ctx context.Context, records Source) error {
 	g.Go(func() error {
 		defer close(queue)
 		defer close(work)
-		for next := journal.Seq(0); next < records.Size(); {
-			list, err := records.Read(next, auditAtOnce)
-			if err != nil {
-				return err
-			}
-			chunk := &auditChunk{records: list, done: make(chan struct{})}
-			for _, to := range []chan<- *auditChunk{queue, work} {
-				select {
-				case to <- chunk:
-				case <-ctx.Done():
-					return ctx.Err()
-				}
-			}
-			next += journal.Seq(len(list))
-		}
-		return nil
+		return a.produce(ctx, records, queue, work)
 	})
 	for range runtime.GOMAXPROCS(0) {
 		g.Go(func() error {
 			for chunk := range work {
-				chunk.compute()
+				chunk.err = a.compute(chunk)
+				close(chunk.done)
 			}
 			return nil
 		})
@@ -174,21 +162,79 @@ func (a *audit) run(ctx context.Context, records Source) error {
 	return g.Wait()
 }
 
-// compute recomputes the entries.
-func (c *auditChunk) compute() {
-	defer close(c.done)
-	var r event.Record
-	for _, rec := range c.records {
-		err := r.Decode(rec.Body)
-		if err == nil {
-			err = r.Verify()
-		}
+// produce reads all records and sends them, chunk after chunk, to each of to.
+func (a *audit) produce(ctx context.Context, records Source, to ...chan<- *auditChunk) error {
+	for next := journal.Seq(0); next < records.Size(); {
+		list, err := records.Read(next, auditAtOnce)
 		if err != nil {
-			c.err = &FalseError{rec.Seq, "journal", err.Error()}
-			return
+			return err
 		}
-		c.entries = append(c.entries, r.Commitment.Entry())
+		if len(list) == 0 || list[0].Seq != next || list[len(list)-1].Seq != next+journal.Seq(len(list)-1) {
+			return fmt.Errorf("tree: audit: record %d and those after it were not what was read", next)
+		}
+		chunk := &auditChunk{records: list, done: make(chan struct{})}
+		for _, c := range to {
+			select {
+			case c <- chunk:
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}
+		next += journal.Seq(len(list))
 	}
+	return nil
+}
+
+// compute recomputes the commitments and compares them with the file.
+func (a *audit) compute(chunk *auditChunk) error {
+	f := &a.files[0]
+	first := int64(chunk.records[0].Seq)
+	have, err := f.read(first*hashBytes, int64(len(chunk.records))*hashBytes)
+	if err != nil {
+		return err
+	}
+	chunk.leaves = make([]tlog.Hash, len(chunk.records))
+	var r event.Record
+	for i, rec := range chunk.records {
+		kept := have[min(i*hashBytes, len(have)):min((i+1)*hashBytes, len(have))]
+		if rec.Body == nil {
+			if err := a.mayBeDropped(rec.Seq, kept); err != nil {
+				return err
+			}
+			chunk.dropped++
+			r.Commitment = event.Commitment(kept)
+		} else if err := a.recompute(&r, rec, kept); err != nil {
+			return err
+		}
+		chunk.leaves[i] = leafHash(&r.Commitment)
+	}
+	return nil
+}
+
+// mayBeDropped refuses a record without a body of which nothing shows what it was.
+func (a *audit) mayBeDropped(seq journal.Seq, kept []byte) error {
+	switch {
+	case !a.sparse:
+		return &FalseError{seq, "journal", "it was dropped"}
+	case int64(seq) >= a.signed.N:
+		return &FalseError{seq, "journal", "it was dropped before it was signed over"}
+	case len(kept) < hashBytes:
+		return &FalseError{seq, "tree/" + a.files[0].name, "it was dropped, and the file ends before its commitment"}
+	}
+	return nil
+}
+
+// recompute reads a record into r and compares its commitment, computed anew,
+// with the one kept. What is not signed over yet may be missing there.
+func (a *audit) recompute(r *event.Record, rec journal.Record, kept []byte) error {
+	err := r.Decode(rec.Body)
+	if err == nil {
+		err = r.Verify()
+	}
+	if err != nil {
+		return &FalseError{rec.Seq, "journal", err.Error()}
+	}
+	return a.files[0].same(kept, r.Commitment[:], int64(rec.Seq)*hashBytes, a.signed.N)
 }
 
 // consume compares chunk after chunk with the files.
@@ -202,7 +248,8 @@ func (a *audit) consume(ctx context.Context, queue <-chan *auditChunk) error {
 		if chunk.err != nil {
 			return chunk.err
 		}
-		if err := a.grow(chunk.entries); err != nil {
+		a.dropped += chunk.dropped
+		if err := a.grow(chunk.leaves); err != nil {
 			return err
 		}
 		if a.progress != nil {
@@ -220,54 +267,31 @@ func (a *audit) consume(ctx context.Context, queue <-chan *auditChunk) error {
 	return nil
 }
 
-// grow takes in entries, up to the signed size first.
-func (a *audit) grow(entries []event.Entry) error {
+// grow takes in records.
+func (a *audit) grow(leaves []tlog.Hash) error {
 	var out [levels][]byte
-	var rows []byte
-	for i := range entries {
-		leaf := leafHash(&entries[i])
-		a.edge.grow(&leaf, &out)
-		rows = appendBundle(rows, &entries[i])
-		if a.edge.size == a.signed.N && a.edge.root() != a.signed.Hash {
-			return &FalseError{-1, "tree/checkpoint", fmt.Sprintf("the root of %d records is not the signed one", a.signed.N)}
-		}
+	signed := true
+	for i := range leaves {
+		a.edge.growLeaf(&leaves[i], &out)
+		signed = signed && (a.edge.size != a.signed.N || a.edge.root() == a.signed.Hash)
 	}
-	// Entries and leaves first: their mistakes name a record.
-	if err := a.files[levels].compare(rows, a.signed.N); err != nil {
-		return err
-	}
-	for level := range levels {
+	a.files[0].offset = a.edge.size * hashBytes
+	for level := 1; level < levels; level++ { // their mistakes name a record
 		if err := a.files[level].compare(out[level], a.signed.N); err != nil {
-			return err
+			return a.orDropped(err)
 		}
+	}
+	if !signed {
+		return a.orDropped(&FalseError{-1, "tree/checkpoint", fmt.Sprintf("the root of %d records is not the signed one", a.signed.N)})
 	}
 	return nil
 }
 
-// compare compares the next bytes of the file with want. What is not signed
-// over yet may be missing.
-func (f *auditedFile) compare(want []byte, signed int64) error {
-	if len(want) == 0 {
-		return nil
+// orDropped adds to what is false about a root that a record under it may have
+// been dropped: then nothing but that root tells what its commitment was.
+func (a *audit) orDropped(err error) error {
+	if found, ok := errors.AsType[*FalseError](err); ok && a.dropped > 0 {
+		found.Reason += ", or tree/" + a.files[0].name + " is wrong about one that was dropped"
 	}
-	have := make([]byte, min(int64(len(want)), max(0, f.size-f.offset)))
-	if n, err := f.reader.ReadAt(have, f.offset); n < len(have) {
-		if err == nil || errors.Is(err, io.EOF) {
-			err = io.ErrUnexpectedEOF
-		}
-		return fmt.Errorf("tree: %s: %w", f.name, err)
-	}
-	if !bytes.Equal(have, want[:len(have)]) {
-		i := 0
-		for have[i] == want[i] {
-			i++
-		}
-		at := f.offset + int64(i)
-		return &FalseError{journal.Seq(at / f.unit * f.span), "tree/" + f.name, fmt.Sprintf("byte %d is not what the records give", at)}
-	}
-	f.offset += int64(len(have))
-	if first := f.offset / f.unit * f.span; len(have) < len(want) && first+f.span <= signed {
-		return &FalseError{journal.Seq(first), "tree/" + f.name, "the file ends before what was signed"}
-	}
-	return nil
+	return err
 }

@@ -1,7 +1,6 @@
 package tree
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -11,6 +10,7 @@ import (
 
 	"golang.org/x/mod/sumdb/tlog"
 
+	"github.com/custody-log/custody/event"
 	"github.com/custody-log/custody/internal/journal"
 )
 
@@ -18,27 +18,35 @@ import (
 const progressRecords = 1 << 16
 
 // Check compares all records that the latest checkpoint covers with all of the
-// tree's files, and these with the signed root, on all cores. It returns a
-// [*DisagreeError] that names the first record that is not as it should be.
-// Now and then it calls progress, one call at a time, with the number of
-// records done. See [Audit] for a check that trusts nothing a record says of itself.
-func (t *Tree) Check(ctx context.Context, records Source, entryOf EntryOf, progress func(done int64)) error {
+// tree's files, and these with the signed root, on all cores. Of a record that
+// was dropped it checks the commitment that is kept, and returns how many these
+// are. It returns a [*DisagreeError] that names the first record that is not as
+// it should be. Now and then it calls progress, one call at a time, with the
+// number of records done. See [Audit] for a check that trusts nothing a record
+// says of itself.
+func (t *Tree) Check(ctx context.Context, records Source, entryOf EntryOf, progress func(done int64)) (dropped int64, err error) {
 	signed := t.Latest()
 	if signed.Message == nil {
-		return nil
+		return 0, nil
 	}
 	if have := records.Size(); int64(have) < signed.N {
-		return &DisagreeError{Seq: have, Size: signed.N, Reason: "it is missing, as is all that came after"}
+		return 0, &DisagreeError{Seq: have, Size: signed.N, Reason: "it is missing, as is all that came after"}
 	}
-	if err := t.check(ctx, records, entryOf, signed.N, progress); err != nil {
-		return err
+	dropped, err = t.check(ctx, records, entryOf, 0, signed.N, progress)
+	if err != nil {
+		return 0, err
 	}
-	return t.sameRoot(signed.Tree)
+	return dropped, t.sameRoot(signed.Tree)
 }
 
-// check compares the first n records with the files.
-func (t *Tree) check(ctx context.Context, records Source, entryOf EntryOf, n int64, progress func(done int64)) error {
-	c := &checker{files: &t.files, records: records, entryOf: entryOf, size: n, progress: progress}
+// check compares the records from one up to the n-th with the files, and the
+// tiles they are in with their roots.
+func (t *Tree) check(ctx context.Context, records Source, entryOf EntryOf, from, n int64, progress func(done int64)) (dropped int64, err error) {
+	if from >= n {
+		return 0, nil
+	}
+	c := &checker{files: &t.files, records: records, entryOf: entryOf, from: from, size: n, progress: progress}
+	c.next.Store(from / tileWidth)
 	var group sync.WaitGroup
 	errs := make([]error, runtime.GOMAXPROCS(0))
 	for i := range errs {
@@ -46,9 +54,9 @@ func (t *Tree) check(ctx context.Context, records Source, entryOf EntryOf, n int
 	}
 	group.Wait()
 	if err := firstDisagreement(errs); err != nil {
-		return err
+		return 0, err
 	}
-	return c.checkUpperLevels(ctx)
+	return c.dropped.Load(), c.checkUpperLevels(ctx)
 }
 
 // firstDisagreement returns the error for the lowest record, other errors
@@ -76,9 +84,11 @@ type checker struct {
 	files   *files
 	records Source
 	entryOf EntryOf
+	from    int64 // records before it are not read
 	size    int64
 
-	next atomic.Int64 // tile of level 0 to check next
+	next    atomic.Int64 // tile of level 0 to check next
+	dropped atomic.Int64 // records of which only the commitment is left
 
 	mu       sync.Mutex
 	done     int64 // records checked
@@ -115,53 +125,39 @@ func (c *checker) report(width int64) {
 	}
 }
 
-// checkTile compares the records of a tile of level 0 with its entries, its
-// hashes and its root.
+// checkTile compares the records of a tile of level 0 with its commitments, and
+// these with its root.
 func (c *checker) checkTile(ctx context.Context, tile, width int64) error {
 	first := tile * tileWidth
-	rows, err := readExactly(c.files.entries, first*bundleBytes, width*bundleBytes)
+	row, err := c.files.readRow(0, first, width)
 	if err != nil {
-		return fmt.Errorf("tree: check: entries of record %d: %w", first, err)
+		return fmt.Errorf("tree: check: commitment of record %d: %w", first, err)
 	}
-	leaves, err := c.files.readHashes(0, first, width)
+	dropped := int64(0)
+	err = forEach(ctx, c.records, max(first, c.from), first+width, func(seq int64, body []byte) error {
+		if body == nil {
+			dropped++
+			return nil
+		}
+		want := event.Commitment(row[(seq-first)*hashBytes : (seq-first+1)*hashBytes])
+		return agree(c.entryOf, seq, c.size, body, &want)
+	})
 	if err != nil {
-		return fmt.Errorf("tree: check: hash of record %d: %w", first, err)
+		return err
 	}
-	var row [bundleBytes]byte
-	for i := int64(0); i < width; {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		records, err := c.records.Read(journal.Seq(first+i), int(width-i))
-		if err != nil {
-			return fmt.Errorf("tree: check: read records from %d: %w", first+i, err)
-		}
-		if len(records) == 0 {
-			return c.disagree(first+i, "it is missing")
-		}
-		for _, r := range records {
-			entry, err := c.entryOf(r.Body)
-			if err != nil {
-				return c.disagree(first+i, err.Error())
-			}
-			leaf := leafHash(&entry)
-			if !bytes.Equal(appendBundle(row[:0], &entry), rows[i*bundleBytes:(i+1)*bundleBytes]) ||
-				!bytes.Equal(leaf[:], leaves[i*hashBytes:(i+1)*hashBytes]) {
-				return c.disagree(first+i, "its commitment is not the one in the tree")
-			}
-			i++
-		}
-	}
+	c.dropped.Add(dropped)
 	if width < tileWidth {
 		return nil
 	}
-	return c.checkRoot(0, tile, leaves)
+	hashLeaves(row)
+	return c.checkRoot(0, tile, row)
 }
 
-// checkUpperLevels compares the tiles above level 0 with their roots.
+// checkUpperLevels compares the tiles above level 0 with their roots, as far as
+// they are about records from c.from on.
 func (c *checker) checkUpperLevels(ctx context.Context) error {
 	for level := 1; level < levels-1; level++ {
-		for tile := range hashesAt(level+1, c.size) {
+		for tile := hashesAt(level+1, c.from); tile < hashesAt(level+1, c.size); tile++ {
 			if err := ctx.Err(); err != nil {
 				return err
 			}

@@ -8,13 +8,13 @@ import (
 	"github.com/custody-log/custody/event"
 )
 
-// Shape of the tree's files. They are part of the format.
+// Shape of the tree and of its files. They are part of the format.
 const (
 	tileWidth   = 256                  // hashes of a full tile, entries of a full bundle
 	tileBits    = 8                    // a tile is a subtree of this height
-	hashBytes   = tlog.HashSize        // 32
+	hashBytes   = tlog.HashSize        // 32; a commitment is as long
 	bundleBytes = 2 + event.EntryBytes // one entry in a bundle: u16 length, entry
-	levels      = 6                    // level files
+	levels      = 6                    // levels of tiles
 
 	// MaxRecords bounds the tree: what six levels of tiles hold.
 	MaxRecords = 1 << (tileBits * levels)
@@ -27,14 +27,24 @@ type edge struct {
 	tiles [levels][]byte
 }
 
-// grow appends one leaf and adds to out, of each level, the hashes that the
-// leaf completed.
-func (e *edge) grow(leaf *tlog.Hash, out *[levels][]byte) {
+// grow appends one record and adds to out, of each file, the row that the
+// record completed: its commitment, and the roots of tiles that are now full.
+func (e *edge) grow(c *event.Commitment, out *[levels][]byte) {
+	out[0] = append(out[0], c[:]...)
+	leaf := leafHash(c)
+	e.growLeaf(&leaf, out)
+}
+
+// growLeaf is grow for a record of which only the leaf hash is known. It adds
+// nothing to out[0].
+func (e *edge) growLeaf(leaf *tlog.Hash, out *[levels][]byte) {
 	e.size++
 	h := *leaf
 	for level := range levels {
+		if level > 0 {
+			out[level] = append(out[level], h[:]...)
+		}
 		e.tiles[level] = append(e.tiles[level], h[:]...)
-		out[level] = append(out[level], h[:]...)
 		if len(e.tiles[level]) < tileWidth*hashBytes {
 			return
 		}
@@ -93,15 +103,37 @@ func perfectRoot(row []byte) tlog.Hash {
 	}
 }
 
-// leafHash returns the hash of the leaf for entry.
-func leafHash(entry *event.Entry) tlog.Hash {
-	var leaf [1 + event.EntryBytes]byte // the first byte is 0x00, RFC 6962
-	copy(leaf[1:], entry[:])
+// Before a commitment these make the leaf that is hashed, and an entry bundle.
+const (
+	leafPrefix   = "\x00\x01"     // RFC 6962's prefix of leaves, and the entry's own
+	bundlePrefix = "\x00\x21\x01" // the length of the entry, and its prefix
+)
+
+// leafHash returns the hash of the leaf of a record with commitment c.
+func leafHash(c *event.Commitment) tlog.Hash {
+	var leaf [len(leafPrefix) + hashBytes]byte
+	copy(leaf[:], leafPrefix)
+	copy(leaf[len(leafPrefix):], c[:])
 	return sha256.Sum256(leaf[:])
 }
 
-// appendBundle appends entry as it stands in an entry bundle.
-func appendBundle(b []byte, entry *event.Entry) []byte {
-	b = append(b, 0, event.EntryBytes)
-	return append(b, entry[:]...)
+// hashLeaves makes leaf hashes of the commitments in row.
+func hashLeaves(row []byte) {
+	var leaf [len(leafPrefix) + hashBytes]byte
+	copy(leaf[:], leafPrefix)
+	for i := 0; i < len(row); i += hashBytes {
+		copy(leaf[len(leafPrefix):], row[i:i+hashBytes])
+		h := sha256.Sum256(leaf[:])
+		copy(row[i:], h[:])
+	}
+}
+
+// bundleOf returns the entry bundle of the commitments in row.
+func bundleOf(row []byte) []byte {
+	bundle := make([]byte, 0, len(row)/hashBytes*bundleBytes)
+	for i := 0; i < len(row); i += hashBytes {
+		bundle = append(bundle, bundlePrefix...)
+		bundle = append(bundle, row[i:i+hashBytes]...)
+	}
+	return bundle
 }

@@ -15,37 +15,40 @@ import (
 const writeBytes = 1 << 20 // 1 MiB
 
 // files are the tree's flat files. The first n records fix the first bytes of
-// each, whatever comes later; so every tile of every size is a piece of one.
+// each, whatever comes later.
 //
-//	entries   35 bytes for each record: the entry bundles
-//	level0    32 bytes for each record: leaf hashes
-//	level1    32 bytes for each full tile of level0: its root
-//	…         and so on
+//	commitments   32 bytes for each record
+//	level1        32 bytes for each full tile of leaf hashes: its root
+//	level2        32 bytes for each full tile of level1: its root
+//	…             and so on
 type files struct {
-	entries disk.File
-	levels  [levels]disk.File
+	dir  disk.FS
+	rows [levels]disk.File
 }
 
-// openFiles opens the files in fs, creating durably what is missing.
-func openFiles(fs disk.FS) (f files, err error) {
-	if f.entries, err = fs.Open("entries"); err != nil {
-		return f, err
+// fileName returns the name of the file behind a level. Level 0 is computed
+// from the commitments.
+func fileName(level int) string {
+	if level == 0 {
+		return "commitments"
 	}
+	return fmt.Sprintf("level%d", level)
+}
+
+// open opens the files in f.dir, creating durably what is missing.
+func (f *files) open() (err error) {
 	for level := range levels {
-		if f.levels[level], err = fs.Open(fmt.Sprintf("level%d", level)); err != nil {
-			return f, err
+		if f.rows[level], err = f.dir.Open(fileName(level)); err != nil {
+			return err
 		}
 	}
-	return f, fs.Sync()
+	return f.dir.Sync()
 }
 
 // each calls do for every file with the number of bytes that n records fix.
 func (f *files) each(n int64, do func(file disk.File, bytes int64) error) error {
-	if err := do(f.entries, n*bundleBytes); err != nil {
-		return err
-	}
 	for level := range levels {
-		if err := do(f.levels[level], hashesAt(level, n)*hashBytes); err != nil {
+		if err := do(f.rows[level], hashesAt(level, n)*hashBytes); err != nil {
 			return err
 		}
 	}
@@ -56,20 +59,22 @@ func (f *files) each(n int64, do func(file disk.File, bytes int64) error) error 
 func hashesAt(level int, n int64) int64 { return n >> (tileBits * level) }
 
 // write appends to the files. After an error they hold any part of it.
-func (f *files) write(entries []byte, hashes *[levels][]byte) error {
-	if len(entries) > 0 {
-		if _, err := f.entries.Write(entries); err != nil {
-			return err
-		}
-	}
+func (f *files) write(out *[levels][]byte) error {
 	for level := range levels {
-		if len(hashes[level]) > 0 {
-			if _, err := f.levels[level].Write(hashes[level]); err != nil {
+		if len(out[level]) > 0 {
+			if _, err := f.rows[level].Write(out[level]); err != nil {
 				return err
 			}
 		}
 	}
 	return nil
+}
+
+// clearRows empties rows that were written, and keeps their memory.
+func clearRows(out *[levels][]byte) {
+	for level := range out {
+		out[level] = out[level][:0]
+	}
 }
 
 // cut makes the files hold n records and nothing else. They must hold as many.
@@ -103,14 +108,11 @@ func (f *files) sync(old, n int64) error {
 	if old == n {
 		return nil
 	}
-	if err := f.entries.Sync(); err != nil {
-		return err
-	}
 	for level := range levels {
 		if hashesAt(level, old) == hashesAt(level, n) {
 			return nil
 		}
-		if err := f.levels[level].Sync(); err != nil {
+		if err := f.rows[level].Sync(); err != nil {
 			return err
 		}
 	}
@@ -118,19 +120,31 @@ func (f *files) sync(old, n int64) error {
 }
 
 // close closes the files.
-func (f *files) close() error {
-	return f.each(0, func(file disk.File, _ int64) error {
-		if file == nil {
-			return nil
+func (f *files) close() error { return closeAll(&f.rows) }
+
+func closeAll(rows *[levels]disk.File) error {
+	var errs []error
+	for _, file := range rows {
+		if file != nil {
+			errs = append(errs, file.Close())
 		}
-		return file.Close()
-	})
+	}
+	return errors.Join(errs...)
 }
 
 // readHashes returns hashes first to first+count of a level, one after the
 // other.
 func (f *files) readHashes(level int, first, count int64) ([]byte, error) {
-	return readExactly(f.levels[level], first*hashBytes, count*hashBytes)
+	row, err := f.readRow(level, first, count)
+	if err == nil && level == 0 {
+		hashLeaves(row)
+	}
+	return row, err
+}
+
+// readRow is readHashes, but of level 0 it returns the commitments.
+func (f *files) readRow(level int, first, count int64) ([]byte, error) {
+	return readExactly(f.rows[level], first*hashBytes, count*hashBytes)
 }
 
 func readExactly(r io.ReaderAt, offset, count int64) ([]byte, error) {
@@ -152,7 +166,7 @@ func (f *files) edge(n int64) (*edge, error) {
 		width := hashesAt(level, n) % tileWidth
 		row, err := f.readHashes(level, hashesAt(level, n)-width, width)
 		if err != nil {
-			return nil, fmt.Errorf("level%d: %w", level, err)
+			return nil, fmt.Errorf("%s: %w", fileName(level), err)
 		}
 		e.tiles[level] = row
 	}
@@ -180,7 +194,7 @@ func (f *files) ReadHashes(indexes []int64) ([]tlog.Hash, error) {
 		}
 		row, err := f.readHashes(level, n<<above, 1<<above)
 		if err != nil {
-			return nil, fmt.Errorf("level%d: %w", level, err)
+			return nil, fmt.Errorf("%s: %w", fileName(level), err)
 		}
 		list[i] = perfectRoot(row)
 	}

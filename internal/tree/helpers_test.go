@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -24,6 +25,7 @@ import (
 type fatal interface {
 	Helper()
 	Fatalf(format string, args ...any)
+	Context() context.Context
 }
 
 // records is a journal of bodies that never loses any.
@@ -44,6 +46,24 @@ func makeRecords(n int) records {
 	list := make(records, n)
 	for i := range list {
 		list[i] = fmt.Appendf(nil, "body %d", i)
+	}
+	return list
+}
+
+// without returns list after retention dropped some of it.
+func without(list records, dropped ...int) records {
+	list = slices.Clone(list)
+	for _, seq := range dropped {
+		list[seq] = nil
+	}
+	return list
+}
+
+// upTo returns the numbers below n.
+func upTo(n int) []int {
+	list := make([]int, n)
+	for i := range list {
+		list[i] = i
 	}
 	return list
 }

@@ -41,7 +41,7 @@ func TestChangedRecord(t *testing.T) {
 		refused(t, dir, changed, seq)
 
 		unreadable := slices.Clone(list)
-		unreadable[seq] = nil
+		unreadable[seq] = []byte{}
 		refused(t, dir, unreadable, seq)
 
 		swapped := slices.Clone(list)
@@ -111,7 +111,7 @@ func TestDamagedFiles(t *testing.T) {
 		},
 	}
 	for name, damage := range damages {
-		for _, file := range []string{"entries", "level0", "level1"} {
+		for _, file := range []string{"commitments", "level1"} {
 			t.Run(name+" "+file, func(t *testing.T) {
 				dir, list, signed := signedLog(t)
 				damage(t, dir, file)
@@ -134,7 +134,7 @@ func mended(t *testing.T, dir *disk.Mem, list records, signed tree.Signed) {
 	if warned.n.Load() == 0 {
 		t.Error("mended without a word")
 	}
-	if err := tr.Check(t.Context(), list, entryOf, func(int64) {}); err != nil {
+	if _, err := tr.Check(t.Context(), list, entryOf, func(int64) {}); err != nil {
 		t.Errorf("Check after mending: %v", err)
 	}
 	if got := tr.Latest(); string(got.Message) != string(signed.Message) {
@@ -146,7 +146,7 @@ func mended(t *testing.T, dir *disk.Mem, list records, signed tree.Signed) {
 // file, as a power cut may.
 func TestUnsignedTailIsNotTrusted(t *testing.T) {
 	dir, list, _ := signedLog(t)
-	for _, name := range []string{"entries", "level0", "level1", "level2"} {
+	for _, name := range []string{"commitments", "level1", "level2"} {
 		f, err := dir.Open(name)
 		if err != nil {
 			t.Fatal(err)
@@ -187,9 +187,9 @@ func TestCheck(t *testing.T) {
 		seq    journal.Seq
 	}{
 		{"record", func(_ *disk.Mem, list records) { list[301] = []byte("x"); list[590] = []byte("y") }, 301},
-		{"entry", func(dir *disk.Mem, _ records) { dir.Flip("entries", 35*7+20, 1) }, 7},
-		{"length of an entry", func(dir *disk.Mem, _ records) { dir.Flip("entries", 35*8, 1) }, 8},
-		{"leaf hash", func(dir *disk.Mem, _ records) { dir.Flip("level0", 32*599, 1) }, 599},
+		{"commitment", func(dir *disk.Mem, _ records) { dir.Flip("commitments", 32*7+20, 1) }, 7},
+		{"first byte of a commitment", func(dir *disk.Mem, _ records) { dir.Flip("commitments", 32*8, 1) }, 8},
+		{"last commitment", func(dir *disk.Mem, _ records) { dir.Flip("commitments", 32*599, 1) }, 599},
 		{"root of a tile", func(dir *disk.Mem, _ records) { dir.Flip("level1", 32, 1) }, 256},
 	}
 	for _, c := range cases {
@@ -197,11 +197,11 @@ func TestCheck(t *testing.T) {
 			dir, list, _ := signedLog(t)
 			tr := open(t, dir, list)
 			var last int64
-			if err := tr.Check(t.Context(), list, entryOf, func(done int64) { last = done }); err != nil || last != signedRecords {
+			if _, err := tr.Check(t.Context(), list, entryOf, func(done int64) { last = done }); err != nil || last != signedRecords {
 				t.Fatalf("Check of an intact log = %v after %d records", err, last)
 			}
 			c.damage(dir, list)
-			err := tr.Check(t.Context(), list, entryOf, func(int64) {})
+			_, err := tr.Check(t.Context(), list, entryOf, func(int64) {})
 			var disagree *tree.DisagreeError
 			if !errors.As(err, &disagree) || disagree.Seq != c.seq {
 				t.Errorf("Check = %v, want record %d to disagree", err, c.seq)

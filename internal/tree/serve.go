@@ -163,11 +163,11 @@ func (t *Tree) ReadEntries(n int64, width int) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	rows, err := readExactly(t.files.entries, first*bundleBytes, int64(width)*bundleBytes)
+	row, err := t.files.readRow(0, first, int64(width))
 	if err != nil {
 		return nil, fmt.Errorf("tree: entry bundle %d: %w", n, err)
 	}
-	return rows, nil
+	return bundleOf(row), nil
 }
 
 // tileStart returns the position in its level of the first hash of tile n, if

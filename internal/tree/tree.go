@@ -9,18 +9,24 @@
 //   - It signs a root only over records that are durable, only if the tree it
 //     signed last is still the start of it, and at most every [SignInterval].
 //   - A checkpoint is seen by nobody before it is kept durably.
-//   - [Open] refuses records that are fewer than, or differ from, those of the
-//     last signed checkpoint, and says which differs first. It mends the tree's
-//     own files from the records and says so.
-//   - Deleting the files and starting again gives the same tree. Only the last
-//     signed checkpoint is more than a function of the records: see [Head].
+//   - [Open] refuses records that are fewer than those of the last signed
+//     checkpoint and, of those from [Config].From on, such as differ from them,
+//     and says which differs first. It mends the tree's own files, as far as it
+//     sees that they are damaged, and says so. [Tree.Check] sees all of it.
+//   - Whatever is mended, the commitment of a record that retention dropped is
+//     never given up: it is nowhere but here.
+//   - As long as no record was dropped, deleting the files and starting again
+//     gives the same tree. The last signed checkpoint is always more than a
+//     function of the records: see [Head].
 //   - Tiles and entry bundles are those of C2SP tlog-tiles, for every size that
 //     was ever signed.
 //
 // # Files
 //
-// See docs/format/tree.md. The directory can be deleted, the checkpoint in it
-// excepted; who can write to it can at most make the log refuse to start.
+// See docs/format/tree.md. One file holds the commitment of each record, the
+// others the roots of full tiles. Leaf hashes and entries are made from the
+// commitments when asked for. Who can write to the directory can at most make
+// the log refuse to start, or a receipt be refused.
 package tree
 
 import (
@@ -43,19 +49,33 @@ import (
 // is such a record: see [Tree.WaitFor].
 var ErrNotYet = errors.New("tree: record is not covered by a checkpoint yet")
 
-// A Source is the records the tree is made from, from the first on.
+// A Source is the records the tree is made from, from the first on. A record
+// whose body is nil was dropped by retention: only its commitment is left, in
+// the tree's files. A record may be dropped once a signed checkpoint covers it.
 type Source interface {
 	Size() journal.Seq
 	Read(from journal.Seq, limit int) ([]journal.Record, error)
 }
 
-// An EntryOf returns the tree's entry of a record.
+// An EntryOf returns the tree's entry of a record: 0x01 and its commitment.
 type EntryOf func(body []byte) (event.Entry, error)
 
 // StoredEntry is the EntryOf that believes the commitment in the record.
 func StoredEntry(body []byte) (event.Entry, error) {
 	c, err := event.StoredCommitment(body)
 	return c.Entry(), err
+}
+
+// commitmentOf returns the commitment in the entry of the record in body.
+func (entryOf EntryOf) commitmentOf(body []byte) (c event.Commitment, err error) {
+	entry, err := entryOf(body)
+	if err != nil {
+		return c, err
+	}
+	if c = event.Commitment(entry[1:]); c.Entry() != entry {
+		return c, fmt.Errorf("an entry that starts with %#x is not one this version knows", entry[0])
+	}
+	return c, nil
 }
 
 // A Config is what a tree is opened with.
@@ -67,10 +87,11 @@ type Config struct {
 	EntryOf EntryOf // usually StoredEntry
 	Log     *slog.Logger
 
-	// CheckLater leaves it to the caller to call [Tree.Check] and to stop when
-	// it fails. Open then compares only the number of records and the root of
-	// the tree's files with the checkpoint.
-	CheckLater bool
+	// From is the record from which on Open compares records with the tree.
+	// Those before are not read unless the tree's files must be made anew, so
+	// that a start takes no longer than its tail is. 0 compares all records, and
+	// every byte of the files.
+	From journal.Seq
 
 	// Witnessed makes checkpoints public only through [Tree.Publish]. Without
 	// it each is public as soon as it is signed.
@@ -95,7 +116,6 @@ type Tree struct {
 	// Used by Apply only.
 	edge *edge // nil after a failed write: the files are to be cut first
 	out  [levels][]byte
-	rows []byte // entry bundles being made
 
 	mu        sync.Mutex
 	keys      *Keys
@@ -153,23 +173,21 @@ func (t *Tree) mend() error {
 
 // write appends records to the edge and the files.
 func (t *Tree) write(records []journal.Record) error {
-	t.rows = t.rows[:0]
-	for level := range t.out {
-		t.out[level] = t.out[level][:0]
-	}
+	clearRows(&t.out)
 	for _, r := range records {
 		if int64(r.Seq) != t.edge.size || r.Seq >= MaxRecords {
 			return fmt.Errorf("tree: %w: given record %d, want %d, below %d", view.ErrCorrupt, r.Seq, t.edge.size, int64(MaxRecords))
 		}
-		entry, err := t.entryOf(r.Body)
+		if r.Body == nil {
+			return fmt.Errorf("tree: %w: record %d was dropped before a checkpoint covered it", view.ErrCorrupt, r.Seq)
+		}
+		c, err := t.entryOf.commitmentOf(r.Body)
 		if err != nil {
 			return fmt.Errorf("tree: %w: record %d: %w", view.ErrCorrupt, r.Seq, err)
 		}
-		leaf := leafHash(&entry)
-		t.rows = appendBundle(t.rows, &entry)
-		t.edge.grow(&leaf, &t.out)
+		t.edge.grow(&c, &t.out)
 	}
-	if err := t.files.write(t.rows, &t.out); err != nil {
+	if err := t.files.write(&t.out); err != nil {
 		return fmt.Errorf("tree: write records %d to %d: %w", t.Cursor(), t.edge.size, err)
 	}
 	return nil

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -246,59 +245,4 @@ func TestWitnessed(t *testing.T) {
 	if err := tr.Publish([]byte("log.example\n")); err == nil {
 		t.Error("Publish of something unsigned succeeded")
 	}
-}
-
-func BenchmarkApply(b *testing.B) {
-	for _, batch := range []int{1, 64, 256, 1000} {
-		b.Run(fmt.Sprintf("batch=%d", batch), func(b *testing.B) {
-			fs, err := disk.Dir(b.TempDir())
-			if err != nil {
-				b.Fatal(err)
-			}
-			list := makeRecords(b.N)
-			config := testConfig(fs, list)
-			var entry event.Entry
-			config.EntryOf = func([]byte) (event.Entry, error) { entry[7]++; return entry, nil }
-			tr, err := tree.Open(b.Context(), config)
-			if err != nil {
-				b.Fatal(err)
-			}
-			b.ReportAllocs()
-			b.ResetTimer()
-			feed(b, tr, list, batch)
-		})
-	}
-}
-
-func BenchmarkProve(b *testing.B) {
-	list := makeRecords(200_000)
-	fs, err := disk.Dir(b.TempDir())
-	if err != nil {
-		b.Fatal(err)
-	}
-	tr := open(b, fs, list)
-	feed(b, tr, list, 1000)
-	sign(b, tr)
-	for i := 0; b.Loop(); i++ {
-		if _, err := tr.Prove(list.Size() * 7 / 13); err != nil {
-			b.Fatal(err)
-		}
-	}
-}
-
-func BenchmarkCheck(b *testing.B) {
-	list := makeRecords(500_000)
-	fs, err := disk.Dir(b.TempDir())
-	if err != nil {
-		b.Fatal(err)
-	}
-	tr := open(b, fs, list)
-	feed(b, tr, list, 1000)
-	sign(b, tr)
-	for b.Loop() {
-		if err := tr.Check(b.Context(), list, entryOf, func(int64) {}); err != nil {
-			b.Fatal(err)
-		}
-	}
-	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*len(list)), "ns/record")
 }

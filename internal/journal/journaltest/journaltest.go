@@ -33,6 +33,8 @@ func Test(t *testing.T, open func(t *testing.T) func() journal.Door) {
 		{"readers see whole appends", testReaders},
 		{"closed doors stay closed and keep what they have", testClose},
 		{"a context that has ended appends nothing", testContext},
+		{"the first record is where it was", testFirst},
+		{"what is dropped is said to be dropped", testDrop},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) { test.run(t, open(t)) })

@@ -1,0 +1,450 @@
+package segment
+
+import (
+	"bytes"
+
+	"github.com/custody-log/custody/event"
+	"github.com/custody-log/custody/internal/query"
+)
+
+// An index is the rows of a table, or of a segment as one goroutine reads it.
+type index interface {
+	len() int
+	kindOf(row uint32) uint32
+	kindsThere() []*kind
+	micros(row uint32) int64
+	values(p part) values // nil if there is no such part
+}
+
+// A values finds values of a part, and the rows they are in.
+type values interface {
+	// keyed returns the values of d that may have the given key.
+	keyed(d domain, key []byte) []uint32
+
+	// between returns the values of d from first to last.
+	between(d domain, first, last []byte) []uint32
+
+	// each calls yield with all values of d that any row has.
+	each(d domain, yield func(id uint32, value []byte))
+
+	// value returns a value; it is valid until the next call.
+	value(d domain, id uint32) []byte
+
+	// rows returns the rows that have one of the values in a column.
+	rows(c Column, ids []uint32) []uint32
+
+	// hashed returns the rows whose blob may have a text of the given hash.
+	hashed(hash uint32) []uint32
+
+	// worded calls yield with the values that may have the word of the given hash.
+	worded(hash uint32, yield func(d domain, id uint32))
+}
+
+// An evaluation finds the rows of one index that match a query.
+type evaluation struct {
+	index
+	derive *query.Derive
+	name   []byte
+	id     []byte
+}
+
+// eval returns the rows that match a node.
+func (e *evaluation) eval(n query.Node) set {
+	switch n := n.(type) {
+	case nil:
+		return everything(true)
+	case *query.Term:
+		return e.term(n)
+	case *query.Not:
+		s := e.eval(n.Node)
+		return s.not(e.len())
+	case query.And:
+		s := everything(true)
+		for _, part := range cheapFirst(n) {
+			if s.listed && len(s.list) == 0 {
+				break
+			}
+			s = s.and(e.eval(part), e.len())
+		}
+		return s
+	case query.Or:
+		s := listed(nil, true)
+		for _, part := range n {
+			s = s.or(e.eval(part), e.len())
+		}
+		return s
+	}
+	return everything(false)
+}
+
+// cheapFirst returns nodes with those first that often find nothing.
+func cheapFirst(nodes query.And) []query.Node {
+	var first, rest []query.Node
+	for _, n := range nodes {
+		t, ok := n.(*query.Term)
+		if ok && !t.Prefix && (domainTerm(t.Kind) || t.Kind == query.Request) {
+			first = append(first, n)
+		} else {
+			rest = append(rest, n)
+		}
+	}
+	return append(first, rest...)
+}
+
+func domainTerm(k query.Kind) bool {
+	switch k {
+	case query.Actor, query.OnBehalfOf, query.User, query.Project, query.Org, query.IP, query.Token, query.Version:
+		return true
+	}
+	return false
+}
+
+func (e *evaluation) term(t *query.Term) set {
+	switch t.Kind {
+	case query.Tag, query.Class, query.Outcome, query.Severity, query.Source, query.Trust:
+		return e.byKind(t)
+	case query.After, query.Before:
+		return set{test: func(row uint32) bool { return t.Holds(e.micros(row)) }, exact: true}
+	case query.Actor:
+		return e.byColumns(t, Actor)
+	case query.OnBehalfOf:
+		return e.byColumns(t, OnBehalfOf)
+	case query.User:
+		return e.byColumns(t, Actor, OnBehalfOf, User)
+	case query.Project:
+		return e.byColumns(t, Project)
+	case query.Org:
+		return e.byColumns(t, Org)
+	case query.Token:
+		return e.byColumns(t, Credential, Token)
+	case query.Version:
+		return e.byColumns(t, Version)
+	case query.IP:
+		return e.byAddress(t)
+	case query.Client:
+		return e.byDerived(UserAgent, func(value []byte) bool { return t.Matches(query.ClientOf(value)) })
+	case query.Country:
+		return e.byDerived(IP, func(value []byte) bool {
+			return len(value) == 16 && e.derive != nil && e.derive.Country != nil && t.Matches([]byte(e.derive.Country([16]byte(value))))
+		})
+	case query.Request:
+		return e.byRequest(t)
+	case query.Metadata:
+		return e.byMetadata(t)
+	case query.Text:
+		return e.byText(t)
+	}
+	return everything(false)
+}
+
+// byKind finds rows by what all rows of a kind have in common.
+func (e *evaluation) byKind(t *query.Term) set {
+	kinds := e.kindsThere()
+	holds := make([]bool, len(kinds))
+	exact, none, all := true, true, true
+	for i, k := range kinds {
+		var sure bool
+		holds[i], sure = e.kindHolds(t, k)
+		exact = exact && (sure || !holds[i])
+		none, all = none && !holds[i], all && holds[i]
+	}
+	switch {
+	case none:
+		return listed(nil, true)
+	case all:
+		return everything(exact)
+	}
+	return set{test: func(row uint32) bool { return holds[e.kindOf(row)] }, exact: exact}
+}
+
+// kindHolds reports whether rows of a kind may match t, and if so, whether all
+// do.
+func (e *evaluation) kindHolds(t *query.Term, k *kind) (holds, sure bool) {
+	code := tagCode
+	switch t.Kind {
+	case query.Outcome:
+		code = outcomeCode
+	case query.Source:
+		code = sourceCode
+	case query.Trust:
+		code = trustCode
+	default:
+	}
+	for i := range k.fields {
+		f := &k.fields[i]
+		if f.Code() != code {
+			continue
+		}
+		if f.where != inKind {
+			return true, false
+		}
+		value := f.Value
+		switch t.Kind {
+		case query.Class:
+			class, _, _ := bytes.Cut(value, []byte(":"))
+			value = class
+		case query.Severity:
+			if e.derive == nil || e.derive.Severity == nil {
+				return false, true
+			}
+			value = []byte(e.derive.Severity(string(value)))
+		default:
+		}
+		return t.Matches(value), true
+	}
+	return false, true
+}
+
+var (
+	tagCode     = event.CodeOf("tag")
+	outcomeCode = event.CodeOf("outcome")
+	trustCode   = event.CodeOf("trust")
+)
+
+// byColumns finds rows by a value or an entity in one of columns of one domain.
+func (e *evaluation) byColumns(t *query.Term, columns ...Column) set {
+	d := domainOf[columns[0]]
+	var rows []uint32
+	for p := range numParts {
+		v := e.values(p)
+		if v == nil {
+			continue
+		}
+		ids := e.matching(v, d, t)
+		if len(ids) == 0 {
+			continue
+		}
+		for _, c := range columns {
+			rows = union(rows, v.rows(c, ids))
+		}
+	}
+	return listed(rows, true)
+}
+
+// matching returns the values of d for which t holds.
+func (e *evaluation) matching(v values, d domain, t *query.Term) []uint32 {
+	var ids []uint32
+	if !t.Prefix {
+		for _, id := range v.keyed(d, t.Key) {
+			if e.holds(d, v.value(d, id), t) {
+				ids = append(ids, id)
+			}
+		}
+		return ids
+	}
+	v.each(d, func(id uint32, value []byte) {
+		if e.holds(d, value, t) {
+			ids = append(ids, id)
+		}
+	})
+	return ids
+}
+
+// holds reports whether t holds for a value of d.
+func (e *evaluation) holds(d domain, value []byte, t *query.Term) bool {
+	switch d {
+	case people, orgs:
+		e.name, e.id = splitEntity(e.name[:0], e.id[:0], value)
+		return len(e.name) > 0 && t.Matches(e.name) || len(e.id) > 0 && t.Matches(e.id)
+	case projects:
+		e.name, e.id = splitEntity(e.name[:0], e.id[:0], value)
+		found := false
+		query.ProjectKeys(e.id, e.name, len(e.name) == 0, func(key []byte) { found = found || t.Matches(key) })
+		return found
+	case tokens:
+		e.id = unpackHex(e.id[:0], value)
+		return t.Matches(e.id)
+	}
+	return t.Matches(value)
+}
+
+// byAddress finds rows by a range of addresses.
+func (e *evaluation) byAddress(t *query.Term) set {
+	last := t.Last
+	if last == nil {
+		last = t.Key
+	}
+	var rows []uint32
+	for p := range numParts {
+		if v := e.values(p); v != nil {
+			if ids := v.between(addresses, t.Key, last); len(ids) > 0 {
+				rows = union(rows, v.rows(IP, ids))
+			}
+		}
+	}
+	return listed(rows, true)
+}
+
+// byDerived finds rows by something computed from the value of a column.
+func (e *evaluation) byDerived(c Column, holds func(value []byte) bool) set {
+	var rows []uint32
+	for p := range numParts {
+		v := e.values(p)
+		if v == nil {
+			continue
+		}
+		var ids []uint32
+		v.each(domainOf[c], func(id uint32, value []byte) {
+			if holds(value) {
+				ids = append(ids, id)
+			}
+		})
+		if len(ids) > 0 {
+			rows = union(rows, v.rows(c, ids))
+		}
+	}
+	return listed(rows, true)
+}
+
+// byRequest finds candidates by the ID of a request or a trace.
+func (e *evaluation) byRequest(t *query.Term) set {
+	if t.Prefix {
+		return e.having(func(f *kindField) bool { return f.Code() == requestCode || f.Code() == traceCode })
+	}
+	return listed(e.hashedRows(hashOf(requestHash, t.Key)), false)
+}
+
+var (
+	requestCode = event.CodeOf("context.request_id")
+	traceCode   = event.CodeOf("context.trace_id")
+)
+
+// hashedRows returns the rows that may have a text of the given hash in either
+// blob.
+func (e *evaluation) hashedRows(hash uint32) []uint32 {
+	var rows []uint32
+	for p := range numParts {
+		if v := e.values(p); v != nil {
+			rows = union(rows, v.hashed(hash))
+		}
+	}
+	return rows
+}
+
+// having returns the rows that have one of certain fields, as candidates.
+func (e *evaluation) having(wanted func(f *kindField) bool) set {
+	kinds := e.kindsThere()
+	holds := make([]bool, len(kinds))
+	none := true
+	for i, k := range kinds {
+		for j := range k.fields {
+			holds[i] = holds[i] || wanted(&k.fields[j])
+		}
+		none = none && !holds[i]
+	}
+	if none {
+		return listed(nil, true)
+	}
+	return set{test: func(row uint32) bool { return holds[e.kindOf(row)] }}
+}
+
+// byMetadata finds candidates by a member of metadata.
+func (e *evaluation) byMetadata(t *query.Term) set {
+	name := "metadata." + t.Name
+	s := e.having(func(f *kindField) bool { return f.Name == name })
+	for i, word := range t.Words {
+		if i == len(t.Words)-1 && t.Prefix {
+			break
+		}
+		if s.listed && len(s.list) == 0 {
+			break
+		}
+		// The value is a number or a Boolean, or has the word in a blob.
+		s = s.and(e.otherOrWord(name, word), e.len())
+	}
+	s.exact = s.listed && len(s.list) == 0
+	return s
+}
+
+// otherOrWord returns the rows whose value of a field is not text, or that may
+// have a word in a blob.
+func (e *evaluation) otherOrWord(name string, word []byte) set {
+	s := e.having(func(f *kindField) bool {
+		return f.Name == name && f.Type != event.String && f.Type != event.JSON
+	})
+	return s.or(listed(e.hashedRows(hashOf(wordHash, word)), false), e.len())
+}
+
+// byText finds candidates by words, and rows by keys.
+func (e *evaluation) byText(t *query.Term) set {
+	if t.Substring != nil {
+		return everything(false)
+	}
+	s := e.byKeys(t)
+	words := t.Words
+	if t.Prefix && len(words) > 0 {
+		words = words[:len(words)-1]
+		if len(words) == 0 {
+			return everything(false)
+		}
+	}
+	if len(words) == 0 {
+		return s
+	}
+	found := everything(false)
+	for _, word := range words {
+		if found.listed && len(found.list) == 0 {
+			break
+		}
+		found = found.and(e.withWord(word), e.len())
+	}
+	return s.or(found, e.len())
+}
+
+// byKeys finds rows one of whose keys is the whole text.
+func (e *evaluation) byKeys(t *query.Term) set {
+	s := listed(nil, true)
+	for kind := query.Tag; int(kind) < query.Kinds; kind++ {
+		key := t.KeyOf(kind)
+		if key == nil {
+			continue
+		}
+		one := &query.Term{Kind: kind, Key: key}
+		if kind == query.IP {
+			one.Last = key
+		}
+		s = s.or(e.term(one), e.len())
+	}
+	return s
+}
+
+// withWord returns the rows that may have a word.
+func (e *evaluation) withWord(word []byte) set {
+	hash := hashOf(wordHash, word)
+	rows := e.hashedRows(hash)
+	for p := range numParts {
+		v := e.values(p)
+		if v == nil {
+			continue
+		}
+		var ids [numDomains][]uint32
+		v.worded(hash, func(d domain, id uint32) { ids[d] = append(ids[d], id) })
+		for c := range numColumns {
+			if list := ids[domainOf[c]]; len(list) > 0 {
+				rows = union(rows, v.rows(c, list))
+			}
+		}
+	}
+	s := listed(rows, false)
+	return s.or(e.kindWord(word), e.len())
+}
+
+// kindWord returns the rows whose kind has a word in a value.
+func (e *evaluation) kindWord(word []byte) set {
+	kinds := e.kindsThere()
+	holds := make([]bool, len(kinds))
+	none := true
+	for i, k := range kinds {
+		for j := range k.fields {
+			f := &k.fields[j]
+			if f.where == inKind && naturals[f.Code()].words {
+				query.Words(f.Value, func(w []byte) { holds[i] = holds[i] || bytes.Equal(w, word) })
+			}
+		}
+		none = none && !holds[i]
+	}
+	if none {
+		return listed(nil, false)
+	}
+	return set{test: func(row uint32) bool { return holds[e.kindOf(row)] }}
+}

@@ -1,0 +1,288 @@
+package store
+
+import (
+	"cmp"
+	"context"
+	"runtime"
+	"slices"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/custody-log/custody/event"
+	"github.com/custody-log/custody/internal/query"
+	"github.com/custody-log/custody/internal/segment"
+)
+
+// Limits of one count.
+const (
+	MaxFields  = 16
+	MaxValues  = 1000 // of one field
+	MaxBuckets = 5000
+)
+
+// A CountRequest says what to count.
+type CountRequest struct {
+	Query  *query.Query
+	Fields []string // at most [MaxFields], see [Fields]
+	Values int      // of each field, 1 to [MaxValues]
+
+	// Interval, if it is not None, is the length of the buckets of time.
+	Interval Interval
+	Budget   time.Duration
+}
+
+// A Count is how many events match.
+type Count struct {
+	Events   int64
+	Fields   map[string][]ValueCount // most frequent first, then by name
+	Buckets  []Bucket                // oldest first, without empty ones
+	Interval Interval                // of the buckets
+	Taken    int64
+
+	// Complete is false if the time was up; the counts are then of a part.
+	Complete bool
+}
+
+// A ValueCount is in how many events a value is.
+type ValueCount struct {
+	Value string `json:"value"`
+	Count int64  `json:"count"`
+}
+
+// A Bucket is how many events there were from a time on, for one interval.
+type Bucket struct {
+	Time  time.Time `json:"time"`
+	Count int64     `json:"count"`
+}
+
+// Count counts the events that match.
+func (s *Store) Count(ctx context.Context, r CountRequest) (*Count, error) {
+	for _, name := range r.Fields {
+		if _, ok := fields[name]; !ok {
+			return nil, &FieldError{name}
+		}
+	}
+	if r.Budget <= 0 {
+		r.Budget = DefaultBudget
+	}
+	t := &tally{store: s, request: r, now: s.now(), deadline: s.now().Add(r.Budget), buckets: make(map[int64]int64)}
+	if r.Interval == Automatic {
+		t.request.Interval = s.interval(r.Query)
+	}
+	for range r.Fields {
+		t.values = append(t.values, make(map[string]int64))
+	}
+	list, err := t.tables()
+	defer releaseAll(list)
+	if err != nil {
+		return nil, err
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(runtime.GOMAXPROCS(0))
+	for _, h := range list {
+		g.Go(func() error { return t.segment(ctx, h) })
+	}
+	if err := g.Wait(); err != nil {
+		return nil, err
+	}
+	return t.count(), nil
+}
+
+// A tally counts.
+type tally struct {
+	store    *Store
+	request  CountRequest
+	now      time.Time
+	deadline time.Time
+	taken    int64
+
+	mu      sync.Mutex
+	events  int64
+	values  []map[string]int64 // by field
+	buckets map[int64]int64    // by first microsecond
+	expired bool
+}
+
+// tables counts what is not sealed, and takes hold of the segments at the same
+// instant.
+func (t *tally) tables() (list []*handle, err error) {
+	s := t.store
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	list = slices.Clone(s.segments)
+	for _, h := range list {
+		h.users.Add(1)
+	}
+	t.taken = int64(s.active.end)
+	for _, g := range []*generation{s.frozen, s.active} {
+		if g == nil {
+			continue
+		}
+		for _, family := range g.families() {
+			l := s.limits(family, t.now)
+			r, narrowed := l.request(t.request.Query, s.cfg.Derive)
+			x, err := g.tables[family].Select(r)
+			if err != nil {
+				return list, err
+			}
+			if err := t.selection(x, &l, narrowed); err != nil {
+				return list, err
+			}
+		}
+	}
+	return list, nil
+}
+
+func (t *tally) segment(ctx context.Context, h *handle) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	l := t.store.limits(h.Family, t.now)
+	r, narrowed := l.request(t.request.Query, t.store.cfg.Derive)
+	if h.EndTime < r.After || h.FirstTime >= r.Before {
+		return nil
+	}
+	if t.store.now().After(t.deadline) {
+		t.expire()
+		return nil
+	}
+	x, err := h.Reader().Select(r)
+	if err != nil {
+		return err
+	}
+	return t.selection(x, &l, narrowed)
+}
+
+func (t *tally) expire() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.expired = true
+}
+
+// selection counts the rows of one table or segment.
+func (t *tally) selection(x *segment.Selection, l *limits, narrowed bool) error {
+	rows, err := t.rows(x, l, narrowed)
+	if err != nil || len(rows) == 0 {
+		return err
+	}
+	var kinds []int64
+	values := make([]map[string]int64, len(t.request.Fields))
+	for i, name := range t.request.Fields {
+		f := fields[name]
+		values[i] = make(map[string]int64)
+		add := func(value string, n int) {
+			if value = f.derive.of(value, t.store.cfg.Derive); value != "" {
+				values[i][value] += int64(n)
+			}
+		}
+		if f.kind != "" {
+			if kinds == nil {
+				kinds = countKinds(x, rows)
+			}
+			for k, value := range x.Kinds(f.kind) {
+				if k < len(kinds) && kinds[k] > 0 {
+					add(value, int(kinds[k]))
+				}
+			}
+			continue
+		}
+		for _, c := range f.columns {
+			if err := x.Values(c, rows, add); err != nil {
+				return err
+			}
+		}
+	}
+	buckets := t.bucketed(x, rows)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.events += int64(len(rows))
+	for i := range values {
+		for value, n := range values[i] {
+			t.values[i][value] += n
+		}
+	}
+	for at, n := range buckets {
+		t.buckets[at] += n
+	}
+	return nil
+}
+
+// rows returns the rows that match, in ascending order.
+func (t *tally) rows(x *segment.Selection, l *limits, narrowed bool) (rows []uint32, err error) {
+	var inner error
+	look := !x.Exact() || narrowed
+	n := 0
+	err = x.Each(func(row uint32) bool {
+		if look {
+			if n++; n%64 == 0 && t.store.now().After(t.deadline) {
+				t.expire()
+				return false
+			}
+			ok, err := t.holds(x, l, row)
+			if err != nil {
+				inner = err
+				return false
+			}
+			if !ok {
+				return true
+			}
+		}
+		rows = append(rows, row)
+		return true
+	})
+	if err == nil {
+		err = inner
+	}
+	slices.Sort(rows)
+	return rows, err
+}
+
+func (t *tally) holds(x *segment.Selection, l *limits, row uint32) (bool, error) {
+	micros := x.Micros(row)
+	if x.Exact() && micros >= l.events && micros >= l.personal {
+		return true, nil
+	}
+	return x.HoldsIf(row, func(record *event.Record) bool {
+		keep, _ := l.pass(micros, record)
+		return keep
+	})
+}
+
+func countKinds(x *segment.Selection, rows []uint32) []int64 {
+	var counts []int64
+	for _, row := range rows {
+		k := int(x.KindOf(row))
+		for k >= len(counts) {
+			counts = append(counts, 0)
+		}
+		counts[k]++
+	}
+	return counts
+}
+
+// count returns what was counted.
+func (t *tally) count() *Count {
+	c := &Count{Events: t.events, Complete: !t.expired, Taken: t.taken, Interval: t.request.Interval, Fields: make(map[string][]ValueCount)}
+	for i, name := range t.request.Fields {
+		c.Fields[name] = most(t.values[i], t.request.Values)
+	}
+	for at, n := range t.buckets {
+		c.Buckets = append(c.Buckets, Bucket{time.UnixMicro(at).UTC(), n})
+	}
+	slices.SortFunc(c.Buckets, func(a, b Bucket) int { return a.Time.Compare(b.Time) })
+	return c
+}
+
+// most returns the n most frequent values.
+func most(counts map[string]int64, n int) []ValueCount {
+	list := make([]ValueCount, 0, len(counts))
+	for value, count := range counts {
+		list = append(list, ValueCount{value, count})
+	}
+	slices.SortFunc(list, func(a, b ValueCount) int {
+		return cmp.Or(cmp.Compare(b.Count, a.Count), cmp.Compare(a.Value, b.Value))
+	})
+	return list[:min(n, len(list))]
+}

@@ -1,0 +1,64 @@
+package store
+
+import (
+	"sync/atomic"
+
+	"github.com/custody-log/custody/internal/segment"
+)
+
+// A handle is an open segment and who uses it. It is closed, and its files are
+// removed if it was replaced, when nobody does.
+type handle struct {
+	*segInfo
+	*segment.Segment
+
+	store *Store
+	users atomic.Int32
+	gone  atomic.Pointer[[]string] // files to remove
+}
+
+// open opens a segment. The handle belongs to the caller.
+func (s *Store) open(info *segInfo) (*handle, error) {
+	g, err := segment.Open(s.cfg.Dir, info.Main, info.Side, s.OpenKey(), s.cache)
+	if err != nil {
+		return nil, err
+	}
+	h := &handle{segInfo: info, Segment: g, store: s}
+	h.users.Store(1)
+	return h, nil
+}
+
+// release ends one use.
+func (h *handle) release() error {
+	if h.users.Add(-1) > 0 {
+		return nil
+	}
+	err := h.Segment.Close()
+	if names := h.gone.Load(); names != nil {
+		for _, name := range *names {
+			if rerr := h.store.cfg.Dir.Remove(name); rerr != nil && err == nil {
+				err = rerr // the next start removes it
+			}
+		}
+	}
+	return err
+}
+
+// acquire returns all segments, and tables in memory, each segment to be
+// released.
+func (s *Store) acquire() []*handle {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	list := make([]*handle, len(s.segments))
+	copy(list, s.segments)
+	for _, h := range list {
+		h.users.Add(1)
+	}
+	return list
+}
+
+func releaseAll(list []*handle) {
+	for _, h := range list {
+		_ = h.release() // of files that were only read
+	}
+}

@@ -1,0 +1,124 @@
+package store
+
+import (
+	"math"
+	"time"
+
+	"github.com/custody-log/custody/internal/query"
+	"github.com/custody-log/custody/internal/segment"
+)
+
+// An Interval is the length of buckets of time, all in UTC.
+type Interval string
+
+// The intervals.
+const (
+	None      Interval = ""
+	Automatic Interval = "auto" // by the span of time, for 30 to 200 buckets
+	Minute    Interval = "minute"
+	Hour      Interval = "hour"
+	Day       Interval = "day"
+	Week      Interval = "week" // from Monday on
+	Month     Interval = "month"
+	Year      Interval = "year"
+)
+
+// ParseInterval reads the name of an interval.
+func ParseInterval(s string) (Interval, bool) {
+	switch i := Interval(s); i {
+	case Automatic, Minute, Hour, Day, Week, Month, Year:
+		return i, true
+	}
+	return None, false
+}
+
+// span returns the bucket of a time: from its first microsecond to before end.
+func (i Interval) span(micros int64) (first, end int64) {
+	at := time.UnixMicro(micros).UTC()
+	year, month, day := at.Date()
+	var a, b time.Time
+	switch i {
+	case Minute:
+		a = at.Truncate(time.Minute)
+		b = a.Add(time.Minute)
+	case Hour:
+		a = at.Truncate(time.Hour)
+		b = a.Add(time.Hour)
+	case Week:
+		monday := day - (int(at.Weekday())+6)%7
+		a, b = time.Date(year, month, monday, 0, 0, 0, 0, time.UTC), time.Date(year, month, monday+7, 0, 0, 0, 0, time.UTC)
+	case Month:
+		a, b = time.Date(year, month, 1, 0, 0, 0, 0, time.UTC), time.Date(year, month+1, 1, 0, 0, 0, 0, time.UTC)
+	case Year:
+		a, b = time.Date(year, 1, 1, 0, 0, 0, 0, time.UTC), time.Date(year+1, 1, 1, 0, 0, 0, 0, time.UTC)
+	default:
+		a, b = time.Date(year, month, day, 0, 0, 0, 0, time.UTC), time.Date(year, month, day+1, 0, 0, 0, 0, time.UTC)
+	}
+	return a.UnixMicro(), b.UnixMicro()
+}
+
+// bucketed counts rows by time.
+func (t *tally) bucketed(x *segment.Selection, rows []uint32) map[int64]int64 {
+	if t.request.Interval == None {
+		return nil
+	}
+	counts := make(map[int64]int64)
+	first, end, n := int64(0), int64(0), int64(0)
+	for _, row := range rows {
+		at := x.Micros(row)
+		if at < first || at >= end {
+			if n > 0 {
+				counts[first] += n
+			}
+			first, end = t.request.Interval.span(at)
+			n = 0
+		}
+		n++
+	}
+	if n > 0 {
+		counts[first] += n
+	}
+	return counts
+}
+
+// interval returns the interval for the span of a query.
+func (s *Store) interval(q *query.Query) Interval {
+	after, before := q.Span()
+	oldest, newest := s.Times()
+	after, before = max(after, oldest), min(before, newest)
+	switch span := time.Duration(max(0, before-after)) * time.Microsecond; {
+	case span <= 3*time.Hour:
+		return Minute
+	case span <= 4*24*time.Hour:
+		return Hour
+	case span <= 200*24*time.Hour:
+		return Day
+	case span <= 3*365*24*time.Hour:
+		return Week
+	}
+	return Month
+}
+
+// Times returns the times of the oldest and the newest event, in microseconds
+// since 1970.
+func (s *Store) Times() (oldest, newest int64) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	oldest, newest = math.MaxInt64, math.MinInt64
+	for _, h := range s.segments {
+		oldest, newest = min(oldest, h.FirstTime), max(newest, h.EndTime)
+	}
+	for _, g := range []*generation{s.frozen, s.active} {
+		if g == nil {
+			continue
+		}
+		for _, t := range g.tables {
+			first, end := t.Span()
+			oldest, newest = min(oldest, first), max(newest, end)
+		}
+	}
+	if oldest > newest {
+		return 0, 0
+	}
+	return oldest, newest
+}
