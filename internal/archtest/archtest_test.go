@@ -35,6 +35,7 @@ var layers = [][]string{
 	{"proof", "internal/registry", "internal/journal", "internal/query", "internal/retain", "internal/gen", "internal/sample"},
 	{".", "internal/view", "internal/auth", "internal/segment", "internal/export", "internal/config"},
 	{"internal/intake", "internal/tree", "internal/store"},                     // the desk, and views
+	{"internal/keeper", "internal/backup"},                                     // what is done to a whole store
 	{"internal/api", "internal/console", "internal/proxy", "internal/witness"}, // doors
 	{"internal/server"},
 	{"internal/cli"},

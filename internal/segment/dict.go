@@ -19,10 +19,10 @@ const (
 )
 
 // writeDict writes sorted values.
-func writeDict(w *writer, values []string) {
+func writeDict(w *writer, values [][]byte) {
 	var data []byte
 	var offsets []uint32
-	before := ""
+	var before []byte
 	for i, v := range values {
 		shared := 0
 		if i%groupValues == 0 {
@@ -41,11 +41,11 @@ func writeDict(w *writer, values []string) {
 	w.num(uint64(bits))
 	w.section(packed(offsets, bits))
 	for i := 0; i < len(values); i += fenceValues {
-		w.text([]byte(values[i]))
+		w.text(values[i])
 	}
 }
 
-func sharedBytes(a, b string) int {
+func sharedBytes(a, b []byte) int {
 	n := min(len(a), len(b))
 	for i := range n {
 		if a[i] != b[i] {

@@ -1,6 +1,7 @@
 package segment
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/binary"
 	"slices"
@@ -296,16 +297,16 @@ func (q *tablePart) seal(w *writer, order []uint32, rows int) {
 
 // seal writes the values in order and returns their new numbers.
 func (t *interned) seal(w *writer) (numbers []uint32) {
-	by := make([]uint32, len(t.values))
+	by := make([]uint32, t.len())
 	for i := range by {
 		by[i] = uint32(i)
 	}
-	slices.SortFunc(by, func(a, b uint32) int { return strings.Compare(t.values[a], t.values[b]) })
+	slices.SortFunc(by, func(a, b uint32) int { return bytes.Compare(t.value(a), t.value(b)) })
 	numbers = make([]uint32, len(by))
-	sorted := make([]string, len(by))
+	sorted := make([][]byte, len(by))
 	for n, old := range by {
 		numbers[old] = uint32(n)
-		sorted[n] = t.values[old]
+		sorted[n] = t.value(old)
 	}
 	writeDict(w, sorted)
 	return numbers

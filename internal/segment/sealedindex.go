@@ -157,7 +157,7 @@ func (v *tableValues) keyed(d domain, key []byte) []uint32 {
 		if d == tokens {
 			key = packHex(nil, key)
 		}
-		if id, ok := v.domains[d].numbers[string(key)]; ok {
+		if id, ok := v.domains[d].find(key); ok {
 			return []uint32{id}
 		}
 		return nil
@@ -197,15 +197,13 @@ func (v *tableValues) between(d domain, first, last []byte) []uint32 {
 
 // each implements values.
 func (v *tableValues) each(d domain, yield func(id uint32, value []byte)) {
-	var b []byte
-	for id, value := range v.domains[d].values {
-		b = append(b[:0], value...)
-		yield(uint32(id), b)
+	for id := range uint32(v.domains[d].len()) {
+		yield(id, v.domains[d].value(id))
 	}
 }
 
 // value implements values.
-func (v *tableValues) value(d domain, id uint32) []byte { return []byte(v.domains[d].values[id]) }
+func (v *tableValues) value(d domain, id uint32) []byte { return v.domains[d].value(id) }
 
 // rows implements values.
 func (v *tableValues) rows(c Column, ids []uint32) []uint32 {

@@ -307,7 +307,7 @@ func countColumn(v values, c Column, rows []uint32) []uint32 {
 		return counts
 	case *tableValues:
 		k := &v.columns[c]
-		counts := make([]uint32, len(v.domains[domainOf[c]].values))
+		counts := make([]uint32, v.domains[domainOf[c]].len())
 		for _, row := range rows {
 			if int(row) < len(k.ids) && k.ids[row] != none {
 				counts[k.ids[row]]++

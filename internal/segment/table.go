@@ -93,11 +93,6 @@ type seenEntity struct {
 // NewTable returns an empty table. openKey is that of the log.
 func NewTable(openKey [16]byte) *Table {
 	t := &Table{openKey: openKey, kindIDs: make(map[string]uint32), ownOpen: make(map[uint32][16]byte)}
-	for p := range t.parts {
-		for d := range t.parts[p].domains {
-			t.parts[p].domains[d].numbers = make(map[string]uint32)
-		}
-	}
 	return t
 }
 

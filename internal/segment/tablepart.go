@@ -8,25 +8,8 @@ import (
 	"github.com/custody-log/custody/internal/query"
 )
 
-// An interned gives numbers to values, in the order in which they come.
-type interned struct {
-	numbers map[string]uint32
-	values  []string
-}
-
-func (t *interned) number(value []byte) (n uint32, fresh bool) {
-	if n, ok := t.numbers[string(value)]; ok {
-		return n, false
-	}
-	n = uint32(len(t.values))
-	s := string(value)
-	t.numbers[s] = n
-	t.values = append(t.values, s)
-	return n, true
-}
-
 // valueBytes is about what a value in a table takes besides its bytes.
-const valueBytes = 100
+const valueBytes = 60
 
 // placeColumn puts a value, or an entity of two, into a column. It returns how
 // many of the fields after i belong to it.

@@ -132,15 +132,23 @@ func (s *Store) sealGeneration(g *generation) error {
 	if err := work.Wait(); err != nil {
 		return err
 	}
-	return s.replace(nil, list, func(m *manifest) {
+	err = s.replace(nil, list, func(m *manifest) {
 		m.Sealed = int64(g.end)
 		if desk != "" {
 			m.Desk = desk
 		}
-	}, func() {
-		s.frozen = nil
-		s.sealed.Broadcast()
-	})
+	}, func() { s.frozen = nil })
+	if err != nil {
+		return err
+	}
+	for _, t := range g.tables { // of which nobody has hold any more
+		t.Reset()
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.spare = g.tables
+	s.sealed.Broadcast()
+	return nil
 }
 
 // snapshot writes what the desk knows at the end of g to a new file.

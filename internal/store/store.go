@@ -100,6 +100,8 @@ type Store struct {
 	sealed   *sync.Cond  // of mu for writing: frozen has become nil
 	failed   error       // why sealing stopped
 
+	spare map[string]*segment.Table // empty tables, by the family they are used to
+
 	examined map[string]time.Time // segments with holds, when they were last looked at; guarded by change
 
 	wake   chan struct{} // holds a token if Run has to look
@@ -132,7 +134,7 @@ func Open(c Config) (*Store, error) {
 	if c.SealBytes == 0 {
 		c.SealBytes = defaultSealBytes
 	}
-	s := &Store{cfg: c, cache: segment.NewCache(c.CacheBytes), wake: make(chan struct{}, 1), now: time.Now}
+	s := &Store{cfg: c, cache: segment.NewCache(c.CacheBytes), wake: make(chan struct{}, 1), now: time.Now, spare: make(map[string]*segment.Table)}
 	s.sealed = sync.NewCond(&s.mu)
 	m, err := loadManifest(c.Dir)
 	if err != nil {
@@ -276,8 +278,7 @@ func (s *Store) take(r journal.Record) error {
 	family := s.cfg.Family(textOf(&g.scratch, "tag"))
 	t := g.tables[family]
 	if t == nil {
-		t = segment.NewTable(s.OpenKey())
-		t.SetFetch(s.fetch)
+		t = s.newTable(family)
 		g.tables[family] = t
 	}
 	if err := t.Add(int64(r.Seq), &g.scratch); err != nil {
@@ -286,6 +287,17 @@ func (s *Store) take(r journal.Record) error {
 	g.end++
 	g.rows++
 	return nil
+}
+
+// newTable returns an empty table: one that was sealed, if there is one.
+func (s *Store) newTable(family string) *segment.Table {
+	if t := s.spare[family]; t != nil {
+		delete(s.spare, family)
+		return t
+	}
+	t := segment.NewTable(s.OpenKey())
+	t.SetFetch(s.fetch)
+	return t
 }
 
 // fetch returns the body of a record that is not sealed.

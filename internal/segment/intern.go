@@ -1,0 +1,79 @@
+package segment
+
+import (
+	"bytes"
+
+	"github.com/cespare/xxhash/v2"
+)
+
+// An interned gives numbers to values, in the order in which they come. It
+// holds no pointers, which the garbage collector would follow at every turn.
+type interned struct {
+	arena  []byte   // all values, side by side
+	ends   []uint32 // of each in arena
+	hashes []uint32
+	slots  []uint32 // number+1, by hash: open addressing
+}
+
+// len returns how many values there are.
+func (t *interned) len() int { return len(t.ends) }
+
+// value returns value n. It must not be changed.
+func (t *interned) value(n uint32) []byte {
+	start := uint32(0)
+	if n > 0 {
+		start = t.ends[n-1]
+	}
+	return t.arena[start:t.ends[n]:t.ends[n]]
+}
+
+// number returns the number of a value, and whether it is new.
+func (t *interned) number(value []byte) (n uint32, fresh bool) {
+	if 4*(len(t.ends)+1) > 3*len(t.slots) {
+		t.grow()
+	}
+	hash := uint32(xxhash.Sum64(value))
+	at := t.slot(hash, value)
+	if n := t.slots[at]; n != 0 {
+		return n - 1, false
+	}
+	t.arena = append(t.arena, value...)
+	t.ends = append(t.ends, uint32(len(t.arena)))
+	t.hashes = append(t.hashes, hash)
+	t.slots[at] = uint32(len(t.ends))
+	return uint32(len(t.ends)) - 1, true
+}
+
+// find returns the number of a value, if it is there.
+func (t *interned) find(value []byte) (n uint32, ok bool) {
+	if len(t.ends) == 0 {
+		return 0, false
+	}
+	n = t.slots[t.slot(uint32(xxhash.Sum64(value)), value)]
+	return n - 1, n != 0
+}
+
+// slot returns where a value is, or the free slot where it would be.
+func (t *interned) slot(hash uint32, value []byte) uint32 {
+	mask := uint32(len(t.slots) - 1)
+	at := hash & mask
+	for {
+		n := t.slots[at]
+		if n == 0 || t.hashes[n-1] == hash && bytes.Equal(t.value(n-1), value) {
+			return at
+		}
+		at = (at + 1) & mask
+	}
+}
+
+func (t *interned) grow() {
+	t.slots = make([]uint32, max(64, 2*len(t.slots)))
+	mask := uint32(len(t.slots) - 1)
+	for i, hash := range t.hashes {
+		at := hash & mask
+		for t.slots[at] != 0 {
+			at = (at + 1) & mask
+		}
+		t.slots[at] = uint32(i + 1)
+	}
+}
