@@ -60,7 +60,14 @@ func openLog(ctx context.Context, dir string, p parts) (*log, error) {
 	}
 	l.journal = j
 	quiet := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
-	if l.desk, err = intake.Open(ctx, intake.Config{Log: quiet, Journal: j, Catalogue: l.catalogue}, nil); err != nil {
+	c := intake.Config{Log: quiet, Journal: j, Catalogue: l.catalogue}
+	if p >= withSearch {
+		if err := l.openStore(dir, quiet); err != nil {
+			return nil, errors.Join(err, stopJournal())
+		}
+		c.OpenKey = l.store.OpenKey()
+	}
+	if l.desk, err = intake.Open(ctx, c, nil); err != nil {
 		return nil, errors.Join(err, stopJournal())
 	}
 	if p >= withTree {
@@ -69,10 +76,7 @@ func openLog(ctx context.Context, dir string, p parts) (*log, error) {
 		}
 		l.views = append(l.views, l.tree)
 	}
-	if p >= withSearch {
-		if err := l.openStore(dir, quiet); err != nil {
-			return nil, errors.Join(err, stopJournal())
-		}
+	if l.store != nil {
 		l.views = append(l.views, l.store)
 	}
 	l.follow(ctx, quiet, stopJournal)

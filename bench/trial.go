@@ -41,14 +41,16 @@ type trial struct {
 
 // What custody serve sets.
 const (
-	gcPercent  = 300
-	spareProcs = 2
+	gcPercent   = 300
+	memoryLimit = 400 << 20
+	spareProcs  = 2
 )
 
 // runTrial runs one round of r and prints the result for the process that
 // started this one.
 func runTrial(ctx context.Context, o *options, r row) error {
 	debug.SetGCPercent(gcPercent)
+	debug.SetMemoryLimit(memoryLimit)
 	if os.Getenv("GOMAXPROCS") == "" {
 		runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + spareProcs)
 	}

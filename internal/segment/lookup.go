@@ -44,8 +44,18 @@ type values interface {
 type evaluation struct {
 	index
 	derive *query.Derive
+	bare   bool // as if there were no personal fields
 	name   []byte
 	id     []byte
+}
+
+// values returns those of a part, or nil if there is no such part or it is not
+// to be looked at.
+func (e *evaluation) values(p part) values {
+	if e.bare && p == side {
+		return nil
+	}
+	return e.index.values(p)
 }
 
 // eval returns the rows that match a node.

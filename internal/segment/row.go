@@ -22,6 +22,7 @@ type Reader struct {
 	secrets  fixed
 	parts    [numParts]partReader
 
+	fresh   bool // what is returned stays valid
 	kind    *kind
 	row     int
 	micros  int64
@@ -42,7 +43,8 @@ type partReader struct {
 	block   int
 	raw     []byte
 	rowEnds []int
-	rest    []byte // of the row's blob
+	there   bool   // rest is that of the row
+	rest    []byte // of the row's blob, what was not read yet
 }
 
 // Reader returns a new reader of s.
@@ -110,18 +112,22 @@ func (r *Reader) start(row int) {
 		panic(damagef("kind %d of %d", id, len(r.s.kinds)))
 	}
 	r.kind, r.row, r.micros = r.s.kinds[id], row, r.times.get(row)
-	r.memory, r.project = make([]byte, 0, 512), nil
+	r.memory, r.project = r.memory[:0], nil
+	if r.fresh {
+		r.memory = make([]byte, 0, 512)
+	}
 	r.erased = nil
 	if r.s.parts[side].pages != nil {
 		r.erased, _ = r.s.exceptions.find(row)
 	}
 	for p := range r.parts {
-		r.parts[p].goTo(row)
+		r.parts[p].there = false
 	}
 }
 
-// goTo makes rest the blob of a row.
+// goTo makes rest the blob of a row. Most rows have values in one part only.
 func (q *partReader) goTo(row int) {
+	q.there = true
 	if q.pages == nil || !q.blob.there {
 		q.rest = nil
 		return
@@ -178,7 +184,7 @@ func (r *Reader) fill(f *event.StoredField, k *kindField, record *event.Record) 
 		f.Value = record.Fields[k.refer].Value
 	case inColumn:
 		f.Value = r.keep(func(dst []byte) []byte { return r.column(dst, k) })
-		if k.column == Project && k.member == isEntityName && r.project == nil && k.part() == main {
+		if k.column == Project && k.member == isEntityName && len(r.project) == 0 && k.part() == main {
 			r.project = f.Value
 		}
 	case inBlob:
@@ -250,6 +256,9 @@ func (c *segmentColumn) extraOf(row int) int {
 // fromBlob appends the next value of the row's blob.
 func (r *Reader) fromBlob(dst []byte, k *kindField) []byte {
 	q := &r.parts[k.part()]
+	if !q.there {
+		q.goTo(r.row)
+	}
 	switch k.Type {
 	case event.Int, event.Time:
 		v, n := binary.Varint(q.rest)

@@ -15,7 +15,7 @@ const formatVersion = 1
 
 // blobRows is how many rows are compressed together. A look at one row
 // decompresses so many.
-const blobRows = 128
+const blobRows = 64
 
 // An Info says what a segment holds.
 type Info struct {
@@ -349,7 +349,7 @@ const dictBytes = 24 << 10
 
 // sealBlob writes the blob in compressed blocks:
 //
-//	block  128 × uvarint bytes of the row │ the rows
+//	block  64 × uvarint bytes of the row │ the rows
 func (q *tablePart) sealBlob(w *writer, order []uint32) {
 	if len(q.blob) == 0 {
 		w.num(0)

@@ -254,7 +254,7 @@ func (b *blob) start() {
 	b.decoder = decoder
 }
 
-// maxBlockBytes bounds a decompressed block: 128 rows of the largest records.
+// maxBlockBytes bounds a decompressed block: 64 rows of the largest records.
 const maxBlockBytes = 64 << 20
 
 // block returns block i, decompressed into dst, and where each of its rows

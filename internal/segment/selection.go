@@ -2,10 +2,10 @@ package segment
 
 import (
 	"cmp"
-	"fmt"
 	"math"
 	"slices"
 	"sort"
+	"strings"
 
 	"github.com/custody-log/custody/event"
 	"github.com/custody-log/custody/internal/query"
@@ -35,6 +35,19 @@ type Request struct {
 
 	// After and Before bound the time: from After to before Before.
 	After, Before int64
+
+	// HidesBefore, if it is not 0, is a time before which personal fields may be
+	// hidden from who asks. All rows before it are candidates that may match with
+	// their personal fields or without.
+	HidesBefore int64
+}
+
+// since returns the time from which on what is in a part is shown.
+func (q *Request) since(p part) int64 {
+	if p == side && q.HidesBefore != 0 {
+		return max(q.After, q.HidesBefore)
+	}
+	return q.After
 }
 
 // A Selection is the rows of one table or segment that a request asks for, in
@@ -42,8 +55,7 @@ type Request struct {
 type Selection struct {
 	at     located
 	name   string
-	query  *query.Query
-	derive *query.Derive
+	asked  Request
 	set    set
 	first  int      // of the rows in the span of time; of order, if there is one
 	end    int      // after the last
@@ -62,6 +74,7 @@ type located interface {
 // selection uses.
 func (r *Reader) Select(q Request) (x *Selection, err error) {
 	defer guard(r.name(side), &err)
+	r.fresh = true
 	index := newSealedIndex(r)
 	x = &Selection{at: index, name: r.name(side), read: r.Record}
 	x.first, x.end = timeSpan(index, r.s.rows, q)
@@ -76,6 +89,7 @@ func (t *Table) Select(q Request) (x *Selection, err error) {
 	index := &tableIndex{t, len(t.seqs)}
 	x = &Selection{at: index, name: "the table", read: t.Record}
 	if t.disorder {
+		x.end = index.n
 		x.choose(q)
 		x.sortTable(q)
 		return x, nil
@@ -93,14 +107,27 @@ func timeSpan(x index, n int, q Request) (first, end int) {
 }
 
 func (x *Selection) choose(q Request) {
-	x.query, x.derive = q.Query, q.Derive
+	x.asked = q
 	e := &evaluation{index: x.at, derive: q.Derive}
 	x.set = e.eval(q.Query.Root)
-	if x.set.listed && x.order == nil && x.end > 0 {
+	if q.HidesBefore != 0 && x.before(q.HidesBefore) {
+		e.bare = true
+		bare := e.eval(q.Query.Root)
+		x.set = x.set.orIf(bare, x.at.len(), func(row uint32) bool { return x.at.micros(row) < q.HidesBefore })
+	}
+	if x.set.listed {
 		i, _ := slices.BinarySearch(x.set.list, uint32(x.first))
 		k, _ := slices.BinarySearch(x.set.list, uint32(x.end))
 		x.set.list = x.set.list[i:k]
 	}
+}
+
+// before reports whether rows may be from before a time.
+func (x *Selection) before(micros int64) bool {
+	if t, ok := x.at.(*tableIndex); ok && t.disorder {
+		return true
+	}
+	return x.first < x.end && x.at.micros(uint32(x.first)) < micros
 }
 
 // sortTable puts the rows in the order of time, when they are in another.
@@ -132,8 +159,8 @@ func (x *Selection) place(row uint32) Place {
 	return Place{x.at.micros(row), x.at.position(row)}
 }
 
-// Exact reports whether all rows match. If not, they are candidates: see
-// [Selection.Holds].
+// Exact reports whether all rows match, those before [Request].HidesBefore left
+// aside. If not, they are candidates: see [Selection.Holds].
 func (x *Selection) Exact() bool { return x.set.exact }
 
 // Holds reports whether a candidate matches.
@@ -141,7 +168,7 @@ func (x *Selection) Holds(row uint32) (holds bool, err error) {
 	if _, err := x.read(int(row), &x.record); err != nil {
 		return false, err
 	}
-	return x.query.Match(x.record.Open(), x.derive), nil
+	return x.asked.Query.Match(x.record.Open(), x.asked.Derive), nil
 }
 
 // HoldsIf is Holds for an event that another condition may change, or refuse,
@@ -150,7 +177,7 @@ func (x *Selection) HoldsIf(row uint32, pass func(record *event.Record) bool) (h
 	if _, err := x.read(int(row), &x.record); err != nil {
 		return false, err
 	}
-	return pass(&x.record) && x.query.Match(x.record.Open(), x.derive), nil
+	return pass(&x.record) && x.asked.Query.Match(x.record.Open(), x.asked.Derive), nil
 }
 
 // A Walk goes through the rows of a selection, from one end to the other.
@@ -246,103 +273,13 @@ func (x *Selection) Each(yield func(row uint32) bool) (err error) {
 	return nil
 }
 
-// Micros returns the time of a row, in microseconds since 1970.
+// Micros returns the time of a row, in microseconds since 1970. It is for the
+// functions that Each calls.
 func (x *Selection) Micros(row uint32) int64 { return x.at.micros(row) }
 
-// KindOf returns the number of a row's kind, see [Selection.Kinds].
-func (x *Selection) KindOf(row uint32) uint32 { return x.at.kindOf(row) }
-
-// Kinds returns the value that all rows of each kind have of a field that they
-// have in common: tag, outcome, source, trust, actor.type, credential.kind and
-// the like. "" stands for none.
-func (x *Selection) Kinds(field string) []string {
-	code := event.CodeOf(field)
-	kinds := x.at.kindsThere()
-	list := make([]string, len(kinds))
-	for i, k := range kinds {
-		list[i] = string(k.value(code))
-	}
-	return list
-}
-
-// Values counts the values of a column over the given rows, calling yield with
-// each value and in how many of them it is. Entities are shown by name, those
-// without one by id.
-func (x *Selection) Values(c Column, rows []uint32, yield func(value string, count int)) (err error) {
-	defer guard(x.name, &err)
-	for p := range numParts {
-		v := x.at.values(p)
-		if v == nil {
-			continue
-		}
-		counts := countColumn(v, c, rows)
-		for id, n := range counts {
-			if n > 0 {
-				yield(shown(domainOf[c], v.value(domainOf[c], uint32(id))), int(n))
-			}
-		}
-	}
-	return nil
-}
-
-// countColumn counts the values of a column in rows, which are ascending.
-func countColumn(v values, c Column, rows []uint32) []uint32 {
-	switch v := v.(type) {
-	case *sealedValues:
-		k := &v.columns[c]
-		if !k.there {
-			return nil
-		}
-		counts := make([]uint32, v.domains[domainOf[c]].n)
-		for _, row := range rows {
-			if id, ok := k.ids.get(int(row)); ok {
-				counts[id]++
-			}
-			if k.extraRows.n > 0 {
-				for i := k.extraOf(int(row)); i < k.extraRows.n && k.extraRows.get(i) == row; i++ {
-					counts[k.extraIDs.get(i)]++
-				}
-			}
-		}
-		return counts
-	case *tableValues:
-		k := &v.columns[c]
-		counts := make([]uint32, v.domains[domainOf[c]].len())
-		for _, row := range rows {
-			if int(row) < len(k.ids) && k.ids[row] != none {
-				counts[k.ids[row]]++
-			}
-		}
-		for _, extra := range k.extra {
-			if _, found := slices.BinarySearch(rows, extra.row); found {
-				counts[extra.id]++
-			}
-		}
-		return counts
-	}
-	panic(fmt.Sprintf("segment: values of type %T", v))
-}
-
-// shown returns a value of d as people know it.
-func shown(d domain, value []byte) string {
-	switch {
-	case d.named():
-		name, id := splitEntity(nil, nil, value)
-		if len(name) > 0 {
-			return string(name)
-		}
-		return string(id)
-	case d == tokens:
-		return string(unpackHex(nil, value))
-	case d == addresses:
-		f := event.Field{Type: event.IP, Value: value}
-		return f.IP().String()
-	}
-	return string(value)
-}
-
-// Names calls yield with the values of a column that begin with a prefix, in
-// the whole table or segment, until it returns false.
+// Names calls yield with the values of a column that begin with a prefix and
+// are in rows that may be shown, until it returns false. The query is left
+// aside, and so is Before.
 func (x *Selection) Names(c Column, prefix string, yield func(value string) bool) (err error) {
 	defer guard(x.name, &err)
 	d := domainOf[c]
@@ -351,18 +288,26 @@ func (x *Selection) Names(c Column, prefix string, yield func(value string) bool
 		if v == nil {
 			continue
 		}
+		since := x.asked.since(p)
+		lately := func(id uint32) bool {
+			return slices.ContainsFunc(v.rows(c, []uint32{id}), func(row uint32) bool { return x.at.micros(row) >= since })
+		}
 		if s, ok := v.(*sealedValues); ok && s.dicts[d].n > 0 && d != tokens && d != addresses {
-			first, end := s.dicts[d].prefixed(appendNamePrefix(nil, []byte(prefix), false))
+			p := []byte(prefix)
+			if d.named() {
+				p = appendNamePrefix(nil, p, false)
+			}
+			first, end := s.dicts[d].prefixed(p)
 			for i := first; i < end; i++ {
-				if !yield(shown(d, s.dicts[d].at(i))) {
+				if value := shown(d, s.dicts[d].at(i)); lately(uint32(i)) && !yield(value) {
 					return nil
 				}
 			}
 			continue
 		}
 		stop := false
-		v.each(d, func(_ uint32, value []byte) {
-			if s := shown(d, value); !stop && len(s) >= len(prefix) && s[:len(prefix)] == prefix {
+		v.each(d, func(id uint32, value []byte) {
+			if s := shown(d, value); !stop && strings.HasPrefix(s, prefix) && lately(id) {
 				stop = !yield(s)
 			}
 		})

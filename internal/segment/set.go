@@ -71,6 +71,22 @@ func (s set) or(o set, n int) set {
 	return set{test: func(row uint32) bool { return a(row) || b(row) }, exact: exact}
 }
 
+// orIf returns the rows, of n, that are in s, and those in o for which a test
+// holds. It is as exact as s.
+func (s set) orIf(o set, n int, test func(row uint32) bool) set {
+	switch {
+	case !s.listed && s.test == nil:
+		return s
+	case o.listed:
+		o.list = keepIf(o.list, test)
+		if s.listed {
+			return listed(union(s.list, o.list), s.exact)
+		}
+	}
+	in, other := s.has(n), o.has(n)
+	return set{test: func(row uint32) bool { return in(row) || test(row) && other(row) }, exact: s.exact}
+}
+
 // not returns the rows, of n, that are not in s. Of a set that is not exact
 // nobody knows; then it is all rows, and not exact.
 func (s set) not(n int) set {

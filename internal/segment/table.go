@@ -85,7 +85,7 @@ type extraValue struct {
 // A seenEntity is one that a row has already, to which others can refer.
 type seenEntity struct {
 	part   part
-	domain domain
+	column Column
 	id     uint32
 	fields [2]int // of its id and its name; -1: it has none
 }
@@ -116,6 +116,11 @@ func (t *Table) Add(seq int64, r *event.Record) error {
 	}
 	if len(r.Fields) == 0 || len(r.Fields) > event.MaxFields {
 		return fmt.Errorf("%w: %d fields", ErrRecord, len(r.Fields))
+	}
+	for i := range r.Fields {
+		if f := &r.Fields[i]; (f.Erased || f.Explicit) && !f.Private {
+			return fmt.Errorf("%w: field %s is erased, but not personal", ErrRecord, f.Name)
+		}
 	}
 	row := uint32(len(t.seqs))
 	t.begin(r)
@@ -245,12 +250,13 @@ func (t *Table) name(f *event.StoredField) {
 
 const privateFlag = 0x80
 
-// fits reports whether a value has the type of a column's.
+// fits reports whether a value has the type of a column's, and is one that can
+// be found.
 func fits(c Column, f *event.StoredField) bool {
 	if c == IP {
 		return f.Type == event.IP
 	}
-	return f.Type == event.String
+	return f.Type == event.String && (f.Erased || len(f.Value) > 0)
 }
 
 // placeID puts a UUID that is written as usual; ok is false for any other text.

@@ -40,9 +40,9 @@ func (t *Table) placeColumn(row uint32, i int, r *event.Record, c Column, member
 	if len(value) > 0 {
 		q := &t.parts[p]
 		n := t.intern(q, d, value, name)
-		if refer = t.sameAs(p, d, n, fields); refer < 0 {
+		if refer = t.sameAs(p, c, n, fields); refer < 0 {
 			t.put(q, c, row, slot, n)
-			t.seen = append(t.seen, seenEntity{p, d, n, fields})
+			t.seen = append(t.seen, seenEntity{p, c, n, fields})
 		}
 		if c == Project && len(t.project) == 0 && p == main && name != nil {
 			t.project = append(t.project, name.Value...)
@@ -100,11 +100,12 @@ func (t *Table) entityOf(id, name *event.StoredField) []byte {
 	return t.entity
 }
 
-// sameAs returns which seen entity is the given one, with the same members.
-func (t *Table) sameAs(p part, d domain, n uint32, fields [2]int) int {
+// sameAs returns which seen entity of the column is the given one, with the same
+// members. One of another column does not do: it would not be found in this.
+func (t *Table) sameAs(p part, c Column, n uint32, fields [2]int) int {
 	for k := range t.seen {
 		s := &t.seen[k]
-		if s.part == p && s.domain == d && s.id == n && (s.fields[0] < 0) == (fields[0] < 0) && (s.fields[1] < 0) == (fields[1] < 0) {
+		if s.part == p && s.column == c && s.id == n && (s.fields[0] < 0) == (fields[0] < 0) && (s.fields[1] < 0) == (fields[1] < 0) {
 			return k
 		}
 	}
@@ -124,12 +125,12 @@ func (t *Table) placeValue(row uint32, i int, f *event.StoredField, c Column) {
 		}
 		q := &t.parts[p]
 		n := t.intern(q, d, value, f)
-		if k := t.sameAs(p, d, n, [2]int{i, -1}); k >= 0 {
+		if k := t.sameAs(p, c, n, [2]int{i, -1}); k >= 0 {
 			t.key = append(t.key, byte(asField), byte(t.seen[k].fields[0]))
 			return
 		}
 		t.put(q, c, row, slot, n)
-		t.seen = append(t.seen, seenEntity{p, d, n, [2]int{i, -1}})
+		t.seen = append(t.seen, seenEntity{p, c, n, [2]int{i, -1}})
 	}
 	t.key = append(t.key, byte(inColumn), byte(c), slot, 0)
 }
@@ -170,7 +171,7 @@ func hashedKeys(d domain, name, id []byte, yield func(key []byte)) {
 		return
 	}
 	query.ProjectKeys(id, name, len(name) == 0, func(key []byte) {
-		if !bytes.Equal(key, name) && !bytes.Equal(packageName(key), name) {
+		if len(name) == 0 || !bytes.Equal(key, name) && !bytes.Equal(packageName(key), name) {
 			yield(key)
 		}
 	})
@@ -215,6 +216,9 @@ func (t *Table) addBlob(row uint32, p part, f *event.StoredField, words bool) {
 	}
 	if words && (f.Type == event.String || f.Type == event.JSON) {
 		t.addWords(&q.texts, row, f.Value)
+	}
+	if code := f.Code(); code == requestCode || code == traceCode {
+		q.texts.add(hashOf(requestHash, f.Value), row)
 	}
 	if f.Explicit {
 		return
