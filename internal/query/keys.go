@@ -52,7 +52,7 @@ func (k *Keys) Add(f *event.Field) {
 		k.add(IP, f.Value)
 	case "context.user_agent":
 		from := len(k.scratch)
-		k.scratch = appendLower(k.scratch, product(f.Value))
+		k.scratch = AppendLower(k.scratch, product(f.Value))
 		k.add(Client, k.scratch[from:len(k.scratch):len(k.scratch)])
 	case "context.request_id", "context.trace_id":
 		k.add(Request, f.Value)
@@ -203,7 +203,7 @@ func ClientOf(userAgent []byte) []byte {
 	if len(name) == 0 {
 		return nil
 	}
-	return appendLower(make([]byte, 0, len(name)), name)
+	return AppendLower(make([]byte, 0, len(name)), name)
 }
 
 // product returns the name of the first product as it is written.

@@ -230,6 +230,6 @@ func (t *Term) inKeys(e *matched) bool {
 
 // contains reports whether text in lower case contains part.
 func (e *matched) contains(text, part []byte) bool {
-	e.lower = appendLower(e.lower[:0], text)
+	e.lower = AppendLower(e.lower[:0], text)
 	return bytes.Contains(e.lower, part)
 }

@@ -53,7 +53,7 @@ func (t *Term) complete(now time.Time) *Error {
 	case Project:
 		t.Key = projectKey(t.Key)
 	case Client:
-		t.Key = appendLower(nil, t.Key)
+		t.Key = AppendLower(nil, t.Key)
 	case IP:
 		return t.completeAddress()
 	case Country:
@@ -133,7 +133,7 @@ func (t *Term) completeMember() {
 // completeText fills in what is of Text only.
 func (t *Term) completeText() *Error {
 	if t.Substring != nil {
-		t.Key, t.Substring = nil, appendLower(nil, t.Key)
+		t.Key, t.Substring = nil, AppendLower(nil, t.Key)
 		return nil
 	}
 	t.Words = wordsOf(t.Key)

@@ -171,8 +171,8 @@ func retry(words [][]byte) []int {
 	return back
 }
 
-// appendLower appends text in lower case to dst.
-func appendLower(dst, text []byte) []byte {
+// AppendLower appends text in lower case to dst.
+func AppendLower(dst, text []byte) []byte {
 	for i := 0; i < len(text); {
 		c := text[i]
 		if c < utf8.RuneSelf {

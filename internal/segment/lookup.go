@@ -14,6 +14,10 @@ type index interface {
 	kindsThere() []*kind
 	micros(row uint32) int64
 	values(p part) values // nil if there is no such part
+
+	// blobHas reports whether a row may have a part of a text in its blobs or in
+	// its request ID.
+	blobHas(row uint32, s *blobScan) bool
 }
 
 // A values finds values of a part, and the rows they are in.
@@ -47,6 +51,7 @@ type evaluation struct {
 	bare   bool // as if there were no personal fields
 	name   []byte
 	id     []byte
+	lower  []byte
 }
 
 // values returns those of a part, or nil if there is no such part or it is not
@@ -378,14 +383,15 @@ func (e *evaluation) otherOrWord(name string, word []byte) set {
 // byText finds candidates by words, and rows by keys.
 func (e *evaluation) byText(t *query.Term) set {
 	if t.Substring != nil {
-		return everything(false)
+		return e.byPart(t.Substring)
 	}
 	s := e.byKeys(t)
 	words := t.Words
 	if t.Prefix && len(words) > 0 {
+		last := words[len(words)-1]
 		words = words[:len(words)-1]
 		if len(words) == 0 {
-			return everything(false)
+			return e.byPart(last)
 		}
 	}
 	if len(words) == 0 {

@@ -99,20 +99,14 @@ const maxRows = 1 << 26
 
 // Open opens a segment whose files are in fs. sideName is "" if it has no side
 // part. cache may be nil.
-func Open(fs disk.FS, mainName, sideName string, openKey [16]byte, cache *Cache) (s *Segment, err error) {
-	s = &Segment{openKey: openKey}
-	defer func() {
-		if err != nil {
-			_ = s.Close() // the first error says more
-		}
-	}()
-	if err := s.openMain(fs, mainName, cache); err != nil {
-		return nil, err
+func Open(fs disk.FS, mainName, sideName string, openKey [16]byte, cache *Cache) (*Segment, error) {
+	s := &Segment{openKey: openKey}
+	err := s.openMain(fs, mainName, cache)
+	if err == nil && sideName != "" {
+		err = s.openSide(fs, sideName, cache)
 	}
-	if sideName == "" {
-		return s, nil
-	}
-	if err := s.openSide(fs, sideName, cache); err != nil {
+	if err != nil {
+		_ = s.Close() // the first error says more
 		return nil, err
 	}
 	return s, nil
