@@ -206,6 +206,31 @@ func ExampleMustType() {
 	// metadata.colour must be a string, not of type int
 }
 
+// Counting finds what stands out, without reading the events.
+func ExampleClient_Facets() {
+	address, key, _, stop := startLog()
+	defer stop()
+
+	client, err := custody.New(address, key)
+	if err != nil {
+		panic(err)
+	}
+	bob := custody.Party{Type: "user", Name: "bob"}
+	events := []custody.Event{
+		{Tag: "user:login:failure", Actor: bob, Outcome: custody.Denied},
+		{Tag: "user:login:failure", Actor: bob, Outcome: custody.Denied},
+	}
+	if _, err := client.RecordAll(context.Background(), events); err != nil {
+		panic(err)
+	}
+	f, err := client.Facets(context.Background(), custody.Query{Text: "outcome:denied"}, "actor")
+	if err != nil {
+		panic(err)
+	}
+	fmt.Println(f.Events, f.Complete, f.Values["actor"])
+	// Output: 2 true [{bob 2}]
+}
+
 // Tail follows the log. It makes a lost connection anew and leaves nothing out.
 func ExampleClient_Tail() {
 	address, key, _, stop := startLog()

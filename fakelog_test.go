@@ -121,6 +121,7 @@ func (l *fakeLog) mux() *http.ServeMux {
 	m := http.NewServeMux()
 	m.HandleFunc("POST /v1/events", l.submit)
 	m.HandleFunc("GET /v1/events", l.search)
+	m.HandleFunc("GET /v1/facets", l.facets)
 	m.HandleFunc("GET /v1/events/{seq}", l.show)
 	m.HandleFunc("GET /v1/events/{seq}/receipt", l.receipt)
 	m.HandleFunc("GET /v1/checkpoint", l.checkpoint)
@@ -446,6 +447,19 @@ func (l *fakeLog) search(w http.ResponseWriter, r *http.Request) {
 		answer["next"] = strconv.Itoa(at)
 	}
 	writeJSON(w, 200, answer)
+}
+
+// facets counts all events by actor.
+func (l *fakeLog) facets(w http.ResponseWriter, _ *http.Request) {
+	names := make(map[string]int)
+	for _, e := range l.events() {
+		names[e.Actor.Name]++
+	}
+	list := []any{}
+	for name, n := range names {
+		list = append(list, map[string]any{"value": name, "count": n})
+	}
+	writeJSON(w, 200, map[string]any{"count": l.len(), "complete": true, "behind": 0, "facets": map[string]any{"actor": list}})
 }
 
 // tail sends what is there and ends, as a connection that breaks does.

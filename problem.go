@@ -49,6 +49,7 @@ func (e *Error) Error() string {
 const (
 	problemNotYet      = "/problems/not-yet"
 	problemNoWitnesses = "/problems/no-witnesses"
+	problemDamaged     = "/problems/damaged"
 	problemPrefix      = "/problems/"
 )
 
@@ -108,7 +109,7 @@ func (e *Error) ours() bool { return strings.HasPrefix(e.Type, problemPrefix) }
 // passing reports whether the same request may succeed later.
 func (e *Error) passing() bool {
 	return e.Status == http.StatusTooManyRequests || e.Status == http.StatusRequestTimeout ||
-		e.Status >= http.StatusInternalServerError && e.Status != http.StatusNotImplemented
+		e.Status >= http.StatusInternalServerError && e.Status != http.StatusNotImplemented && e.Type != problemDamaged
 }
 
 // shorten bounds what a message repeats of what others wrote.

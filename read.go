@@ -96,48 +96,80 @@ func (c *Client) Event(ctx context.Context, seq int64) (*Found, error) {
 
 // A Query says which events to find. The zero Query is all of them.
 type Query struct {
-	Text   string    // words that must all hold, for example "project:demo-pkg outcome:denied"
+	Text   string    // in the log's query language, for example "project:demo-pkg (outcome:denied OR -actor:alice)"
 	After  time.Time // only events that happened at this time or later
 	Before time.Time // only events that happened earlier
-	Limit  int       // events of one page; 0 leaves it to the log
-	Cursor string    // where a page before this one ended; "" is the newest event
+	Order  Order     // which come first; "" is Newest
+	Limit  int       // events of one page, or values of one field; 0 leaves it to the log
+	Cursor string    // where a page before this one ended; "" is the first event in the order
+
+	// Budget is how long the log may take for one answer, at most 30 s. 0 leaves
+	// it to the log, which then takes up to 5 s.
+	Budget time.Duration
 }
 
-// A Page is one part of the answer to a Query, newest first.
+// An Order says which events come first, by the time at which they happened.
+type Order string
+
+// The orders.
+const (
+	Newest Order = "newest"
+	Oldest Order = "oldest"
+)
+
+// values returns the parameters that all answers to a query have.
+func (q *Query) values() url.Values {
+	v := make(url.Values)
+	if q.Text != "" {
+		v.Set("q", q.Text)
+	}
+	if !q.After.IsZero() {
+		v.Set("after", q.After.UTC().Format(time.RFC3339Nano))
+	}
+	if !q.Before.IsZero() {
+		v.Set("before", q.Before.UTC().Format(time.RFC3339Nano))
+	}
+	if q.Budget > 0 {
+		v.Set("budget", q.Budget.String())
+	}
+	return v
+}
+
+// A Page is one part of the answer to a Query.
 type Page struct {
-	Events   []*Found `json:"events"`
+	Events   []*Found `json:"events"`   // in the order asked for
 	Next     string   `json:"next"`     // the Cursor of the next page; "" after the last
 	Behind   int64    `json:"behind"`   // records that the log has and could not search yet
-	Complete bool     `json:"complete"` // whether the search looked at everything it should have
+	Looked   int64    `json:"looked"`   // events that the log had to compare one by one
+	Complete bool     `json:"complete"` // if not, the time was up before the page was full; Next goes on
 
 	Raw json.RawMessage `json:"-"` // all of it, exactly as the log answered
 }
 
-// SearchPage returns one page of the events that match q, newest first.
+// SearchPage returns one page of the events that match q.
 func (c *Client) SearchPage(ctx context.Context, q Query) (*Page, error) {
-	v := make(url.Values)
-	set := func(name, value string) {
-		if value != "" {
-			v.Set(name, value)
-		}
+	v := q.values()
+	if q.Order != "" {
+		v.Set("order", string(q.Order))
 	}
-	set("q", q.Text)
-	set("cursor", q.Cursor)
-	if !q.After.IsZero() {
-		set("after", q.After.UTC().Format(time.RFC3339Nano))
-	}
-	if !q.Before.IsZero() {
-		set("before", q.Before.UTC().Format(time.RFC3339Nano))
+	if q.Cursor != "" {
+		v.Set("cursor", q.Cursor)
 	}
 	if q.Limit > 0 {
-		set("limit", strconv.Itoa(q.Limit))
+		v.Set("limit", strconv.Itoa(q.Limit))
 	}
 	var raw json.RawMessage
-	r := &request{method: http.MethodGet, path: eventsPath + "?" + v.Encode(), limit: maxPageBytes}
+	r := &request{method: http.MethodGet, path: eventsPath + "?" + v.Encode(), limit: maxPageBytes, wait: q.Budget}
 	page := new(Page)
 	err := c.ask(ctx, r, &raw)
 	if err == nil {
 		err = decode(raw, page)
+	}
+	if err == nil && page.Next != "" && page.Next == q.Cursor {
+		err = errNoProgress
+		if page.Complete {
+			err = fmt.Errorf("%w: the next page is the same page", errNotALog)
+		}
 	}
 	if err != nil {
 		return nil, fmt.Errorf("custody: search: %w", err)
@@ -146,7 +178,10 @@ func (c *Client) SearchPage(ctx context.Context, q Query) (*Page, error) {
 	return page, nil
 }
 
-// Search yields the events that match q, newest first, page by page, and ends
+// errNoProgress means that a page used up its time and did not get anywhere.
+var errNoProgress = errors.New("the log could not look at anything in the time it had; give it more (Budget), or a narrower query")
+
+// Search yields the events that match q in its order, page by page, and ends
 // after the last or with an error.
 func (c *Client) Search(ctx context.Context, q Query) iter.Seq2[*Found, error] {
 	return func(yield func(*Found, error) bool) {
@@ -162,10 +197,6 @@ func (c *Client) Search(ctx context.Context, q Query) iter.Seq2[*Found, error] {
 				}
 			}
 			if page.Next == "" {
-				return
-			}
-			if page.Next == q.Cursor {
-				yield(nil, fmt.Errorf("custody: search: %w: the next page is the same page", errNotALog))
 				return
 			}
 			q.Cursor = page.Next
@@ -214,6 +245,7 @@ type Info struct {
 	Views          []ViewInfo    `json:"views"`
 	Sources        []SourceInfo  `json:"sources"`
 	Witnesses      []WitnessInfo `json:"witnesses"`
+	Trouble        []string      `json:"trouble"` // what is wrong, in sentences
 	Version        string        `json:"version"` // of the log's program
 
 	Raw json.RawMessage `json:"-"` // all of it, exactly as the log answered

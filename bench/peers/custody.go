@@ -251,22 +251,45 @@ func (c *custody) export(ctx context.Context, each func(line []byte) error) erro
 	return err
 }
 
-// purge asks the log to do what it does by itself every day. It says how many
-// events it removed, of all classes, so that is not compared.
+// purge shortens how long the class is kept, and asks the log to do what it does
+// by itself every hour. It says how many events it removed, of all classes, so
+// that is not compared.
 func (c *custody) purge(ctx context.Context, class *class, cut time.Time) (int, error) {
-	body, err := json.Marshal(map[string]any{"class": class.Name, "before": cut})
+	keep := fmt.Sprintf("%dd", int(time.Since(cut).Hours()/24))
+	body, err := json.Marshal(map[string]any{"keep": keep})
 	if err != nil {
 		return 0, err
 	}
-	return -1, c.server.post(ctx, "/v1/retention/purge", body)
+	if err := c.server.send(ctx, http.MethodPut, "/v1/retention/"+class.Name, body, nil); err != nil {
+		return 0, err
+	}
+	return -1, c.server.post(ctx, "/v1/retention/purge", []byte("{}"))
 }
 
+// erase waits until the erasure is done: the answer to the request is only that
+// it was taken.
 func (c *custody) erase(ctx context.Context, user string) (int, error) {
-	body, err := json.Marshal(map[string]any{"subject": map[string]string{"type": "user", "id": user}})
+	body, err := json.Marshal(map[string]any{"subject": map[string]string{"type": "user", "id": user}, "reason": "measured"})
 	if err != nil {
 		return 0, err
 	}
-	return -1, c.server.post(ctx, "/v1/erasures", body)
+	var erasure struct{ ID, State string }
+	if err := c.server.send(ctx, http.MethodPost, "/v1/erasures", body, &erasure); err != nil {
+		return 0, err
+	}
+	look := time.NewTicker(20 * time.Millisecond)
+	defer look.Stop()
+	for erasure.State != "done" {
+		select {
+		case <-look.C:
+		case <-ctx.Done():
+			return 0, ctx.Err()
+		}
+		if err := c.server.get(ctx, "/v1/erasures/"+erasure.ID, nil, &erasure); err != nil {
+			return 0, err
+		}
+	}
+	return -1, nil
 }
 
 // reclaim has nothing to do: a purge writes anew what it leaves.

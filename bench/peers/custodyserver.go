@@ -74,7 +74,11 @@ func startCustody(ctx context.Context, e *env) (*custodyServer, error) {
 	if err := os.Remove(address); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, err
 	}
-	s.command = exec.Command(program, "serve", "-data", s.data, "-listen", "127.0.0.1:0",
+	config := filepath.Join(e.home, "custody.yaml")
+	if err := os.WriteFile(config, []byte(custodyConfig), 0o600); err != nil {
+		return nil, err
+	}
+	s.command = exec.Command(program, "serve", "-data", s.data, "-config", config, "-listen", "127.0.0.1:0",
 		"-addr-file", address, "-origin", "peers.example/log")
 	s.command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	out, err := s.command.StderrPipe()
@@ -227,11 +231,31 @@ func (s *custodyServer) get(ctx context.Context, path string, values url.Values,
 
 // post sends JSON and reads the answer to its end.
 func (s *custodyServer) post(ctx context.Context, path string, body []byte) error {
-	answer, err := s.do(ctx, &request{method: http.MethodPost, path: path, media: "application/json", body: body})
+	return s.send(ctx, http.MethodPost, path, body, nil)
+}
+
+// send sends JSON and reads the answer into to, unless that is nil.
+func (s *custodyServer) send(ctx context.Context, method, path string, body []byte, to any) error {
+	answer, err := s.do(ctx, &request{method: method, path: path, media: "application/json", body: body})
 	if err != nil {
 		return err
 	}
 	defer answer.Body.Close()
-	_, err = io.Copy(io.Discard, answer.Body)
+	said, err := io.ReadAll(answer.Body)
+	if err == nil && to != nil {
+		err = json.Unmarshal(said, to)
+	}
 	return err
 }
+
+// custodyConfig keeps everything for ever, so that the other peers and the
+// program have the same events until the purge is measured.
+const custodyConfig = `evidence_hold: 1d
+retention:
+  user-auth: {keep: forever}
+  user-security: {keep: forever}
+  permanent-skeleton: {keep_personal: forever}
+  admin: {keep: forever}
+  meta: {keep: forever}
+  bulk: {keep: forever}
+`

@@ -10,9 +10,11 @@
 //     the client can change, and nothing about our insides.
 //   - No request makes the service buffer more than the limits named here,
 //     whatever it claims to be and however it is compressed.
-//   - Nothing but the pages named public in [API.Handler] is answered without a
+//   - Nothing but the pages of handlePublic, beside [API.Handler], is answered without a
 //     key of the right scope.
 //   - What an administrator changes here is an event.
+//   - An answer is never silently of a part: it says when its time was up, how far
+//     behind the log it is, and a damaged file makes it an error.
 //   - A reader of the tail who is slow or away delays nobody and misses
 //     nothing: it goes on where it was.
 package api
@@ -30,6 +32,7 @@ import (
 	"github.com/custody-log/custody/internal/disk"
 	"github.com/custody-log/custody/internal/intake"
 	"github.com/custody-log/custody/internal/journal"
+	"github.com/custody-log/custody/internal/keeper"
 	"github.com/custody-log/custody/internal/store"
 	"github.com/custody-log/custody/internal/tree"
 	"github.com/custody-log/custody/internal/view"
@@ -48,6 +51,7 @@ type API struct {
 	KeyDir    disk.FS // where the keys that sign checkpoints are kept
 	Catalogue *catalogue.Catalogue
 	Views     []view.View // all of them, for the status of the log
+	Keeper    *keeper.Keeper
 	Registry  *prometheus.Registry
 
 	// Trouble returns what keeps the log from taking events, in sentences that
@@ -68,22 +72,30 @@ type API struct {
 	metrics *metrics
 	bodies  *bodies
 	tails   chan struct{} // holds a token for each open tail
+	counts  chan struct{} // holds a token for each count that runs
+	exports chan struct{} // holds a token for each export that runs
 	signing sync.Mutex    // held while the keys that sign are changed
 }
 
-// Handler returns the whole HTTP surface. This is the one place to learn which
-// paths exist and who may use them. It must be called once.
+// Handler returns the whole HTTP surface. This and handlePublic are the place to
+// learn which paths exist and who may use them. It must be called once.
 func (a *API) Handler() http.Handler {
 	a.metrics = newMetrics(a.Registry)
 	a.bodies = newBodies()
 	a.tails = make(chan struct{}, maxTails)
-	document := loadDocument()
+	a.counts = make(chan struct{}, maxCounts)
+	a.exports = make(chan struct{}, maxExports)
 
 	mux := http.NewServeMux()
 	mux.Handle("POST /v1/events", a.with(auth.Submit, a.submit))
 	mux.Handle("GET /v1/events", a.with(auth.Read, a.search))
 	mux.Handle("GET /v1/events/{seq}", a.with(auth.Read, a.event))
 	mux.Handle("GET /v1/events/{seq}/receipt", a.with(auth.Read, a.receipt))
+	mux.Handle("GET /v1/count", a.with(auth.Read, a.number))
+	mux.Handle("GET /v1/facets", a.with(auth.Read, a.facets))
+	mux.Handle("GET /v1/histogram", a.with(auth.Read, a.histogram))
+	mux.Handle("GET /v1/values", a.with(auth.Read, a.fieldValues))
+	mux.Handle("GET /v1/export", a.with(auth.Read, a.export))
 	mux.Handle("GET /v1/tail", a.with(auth.Read, a.tail))
 	mux.Handle("GET /v1/checkpoint", a.with(auth.Read, a.checkpoint))
 	mux.Handle("GET /v1/consistency", a.with(auth.Read, a.consistency))
@@ -96,9 +108,31 @@ func (a *API) Handler() http.Handler {
 	mux.Handle("DELETE /v1/keys/{id}", a.with(auth.Admin, a.revokeKey))
 	mux.Handle("POST /v1/log/keys/rotate", a.with(auth.Admin, a.rotateSigningKey))
 	mux.Handle("POST /v1/log/keys/retire", a.with(auth.Admin, a.retireSigningKey))
+	mux.Handle("POST /v1/log/seal", a.with(auth.Admin, a.seal))
 
-	// Public: proofs of what the log holds, which reveal nothing of it but how
-	// much, and what monitoring and tools ask for.
+	mux.Handle("GET /v1/retention", a.with(auth.Admin, a.listPolicies))
+	mux.Handle("PUT /v1/retention/{class}", a.with(auth.Admin, a.setPolicy))
+	mux.Handle("DELETE /v1/retention/{class}", a.with(auth.Admin, a.resetPolicy))
+	mux.Handle("POST /v1/retention/purge", a.with(auth.Admin, a.purge))
+	mux.Handle("GET /v1/holds", a.with(auth.Admin, a.listHolds))
+	mux.Handle("POST /v1/holds", a.with(auth.Admin, a.placeHold))
+	mux.Handle("GET /v1/holds/{id}", a.with(auth.Admin, a.showHold))
+	mux.Handle("POST /v1/holds/{id}/lift", a.with(auth.Admin, a.liftHold))
+	mux.Handle("GET /v1/erasures", a.with(auth.Admin, a.listErasures))
+	mux.Handle("POST /v1/erasures", a.with(auth.Admin, a.requestErasure))
+	mux.Handle("GET /v1/erasures/{id}", a.with(auth.Admin, a.showErasure))
+	mux.Handle("POST /v1/erasures/{id}/deny", a.with(auth.Admin, a.denyErasure))
+	mux.Handle("GET /v1/access", a.with(auth.Admin, a.access))
+
+	a.handlePublic(mux)
+	return a.answering(mux)
+}
+
+// handlePublic adds what is answered without a key: proofs of what the log
+// holds, which reveal nothing of it but how much, and what monitoring and tools
+// ask for.
+func (a *API) handlePublic(mux *http.ServeMux) {
+	document := loadDocument()
 	mux.Handle("GET /checkpoint", plain(a.Tree.Handler()))
 	mux.Handle("GET /tile/", plain(a.Tree.Handler()))
 	mux.Handle("GET /healthz", a.public(health))
@@ -106,5 +140,4 @@ func (a *API) Handler() http.Handler {
 	mux.Handle("GET /metrics", plain(promhttp.HandlerFor(a.Registry, promhttp.HandlerOpts{MaxRequestsInFlight: maxScrapes})))
 	mux.Handle("GET /openapi.yaml", a.public(document.yaml))
 	mux.Handle("GET /openapi.json", a.public(document.json))
-	return a.answering(mux)
 }

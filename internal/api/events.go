@@ -1,6 +1,7 @@
 package api
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -10,6 +11,7 @@ import (
 	"github.com/custody-log/custody/catalogue"
 	"github.com/custody-log/custody/event"
 	"github.com/custody-log/custody/internal/auth"
+	"github.com/custody-log/custody/internal/export"
 	"github.com/custody-log/custody/internal/journal"
 	"github.com/custody-log/custody/internal/query"
 	"github.com/custody-log/custody/internal/store"
@@ -20,32 +22,67 @@ const defaultFound = 50
 
 // A shown event is one as readers get it.
 type shown struct {
-	Seq journal.Seq `json:"seq"`
-	*event.Event
-	Text       string `json:"text"` // the event as a sentence
-	Class      string `json:"class"`
-	Severity   string `json:"severity"`
-	Commitment []byte `json:"commitment"`
+	seq        journal.Seq
+	fields     event.Fields
+	commitment event.Commitment
+	record     *event.Record // nil if something in fields is not of it
+	text       string        // the event as a sentence
+	class      string
+	severity   string
+
+	// erased names the fields whose values were erased or are past their time.
+	// Where a person was erased, the name is a pseudonym.
+	erased []string
 }
 
 // show returns the event of a record. What was erased is not in it.
 func (a *API) show(seq journal.Seq, record *event.Record) *shown {
-	fields := record.Open()
+	fields, erased := a.Keeper.Shown(seq, record)
 	tag := fields.Text("tag")
-	return &shown{
-		Seq:   seq,
-		Event: fields.Event(),
-		Text: a.Catalogue.Render(tag, func(name string) (string, bool) {
+	e := &shown{
+		seq:    seq,
+		fields: fields,
+		erased: erased,
+		text: a.Catalogue.Render(tag, func(name string) (string, bool) {
 			f, ok := fields.Get(name)
 			if !ok {
 				return "", false
 			}
 			return f.Text(), true
 		}),
-		Class:      catalogue.ClassOf(tag),
-		Severity:   string(a.Catalogue.SeverityOf(tag)),
-		Commitment: record.Commitment[:],
+		class:      catalogue.ClassOf(tag),
+		severity:   string(a.Catalogue.SeverityOf(tag)),
+		commitment: record.Commitment,
 	}
+	if len(erased) == 0 {
+		e.record = record
+	}
+	return e
+}
+
+// time returns when the event happened.
+func (e *shown) time() time.Time {
+	f, _ := e.fields.Get("time")
+	return f.Time()
+}
+
+// MarshalJSON implements [json.Marshaler]. Exports have the same form.
+func (e *shown) MarshalJSON() ([]byte, error) {
+	if e.record != nil {
+		row := export.Row{Seq: int64(e.seq), Record: e.record, Class: e.class, Severity: e.severity, Text: e.text}
+		if data, err := export.AppendJSON(nil, &row); err == nil {
+			return data, nil
+		}
+	}
+	return json.Marshal(&struct {
+		Seq journal.Seq `json:"seq"`
+		*event.Event
+		Text       string   `json:"text"`
+		Class      string   `json:"class"`
+		Severity   string   `json:"severity"`
+		Commitment []byte   `json:"commitment"`
+		Erased     []string `json:"erased,omitempty"`
+	}{e.seq, e.fields.Event(), e.text, e.class, e.severity, e.commitment[:], e.erased})
 }
 
 // event answers with one event.
@@ -86,21 +123,24 @@ func (a *API) record(r *http.Request) (journal.Seq, *event.Record, error) {
 
 // gone says that retention dropped an event.
 func gone(seq journal.Seq) error {
-	return &problem{Status: http.StatusGone, Type: "/problems/expired", Title: "The event is past its time",
-		Detail: fmt.Sprintf("event %d was dropped by the retention of its class; that it was recorded can still be proved", seq)}
+	return &problem{
+		Status: http.StatusGone, Type: "/problems/expired", Title: "The event is past its time",
+		Detail: fmt.Sprintf("event %d was dropped by the retention of its class; that it was recorded can still be proved", seq),
+	}
 }
 
 // A found is the answer to a search.
 type found struct {
 	Events   []*shown    `json:"events"` // in the order asked for
 	Next     string      `json:"next,omitzero"`
-	Complete bool        `json:"complete"` // false: the search ended early, more may be found from next on
+	Complete bool        `json:"complete"` // false: the time was up, more may be found from next on
+	Looked   int         `json:"looked"`   // events that were compared one by one, because no index could answer
 	Behind   journal.Seq `json:"behind"`   // events at the end of the log that were not searched yet
 }
 
-// search answers with the newest events that match.
+// search answers with the events that match, one page of them.
 func (a *API) search(w http.ResponseWriter, r *http.Request, _ *auth.Key) error {
-	params, err := parameters(r, "q", "after", "before", "order", "limit", "cursor")
+	params, err := parameters(r, "q", "after", "before", "order", "limit", "cursor", "budget")
 	if err != nil {
 		return err
 	}
@@ -108,12 +148,9 @@ func (a *API) search(w http.ResponseWriter, r *http.Request, _ *auth.Key) error 
 	if err != nil {
 		return err
 	}
-	req := store.Request{Query: q, Limit: defaultFound}
-	if params.Has("limit") {
-		req.Limit, err = strconv.Atoi(params.Get("limit"))
-		if err != nil || req.Limit < 1 || req.Limit > store.MaxFound {
-			return badRequest("limit must be a whole number from 1 to %d", store.MaxFound)
-		}
+	req := store.Request{Query: q}
+	if req.Limit, err = limitOf(params, defaultFound, store.MaxFound, "events"); err != nil {
+		return err
 	}
 	switch order := params.Get("order"); order {
 	case "", "newest":
@@ -127,11 +164,17 @@ func (a *API) search(w http.ResponseWriter, r *http.Request, _ *auth.Key) error 
 			return err
 		}
 	}
+	if req.Budget, err = budgetOf(params); err != nil {
+		return err
+	}
+	if seqs, rest, ok := a.Keeper.Pseudonym(q); ok {
+		return a.searchNamed(w, r, req, seqs, rest)
+	}
 	answer, err := a.Store.Search(r.Context(), req)
 	if err != nil {
 		return err
 	}
-	f := found{Events: make([]*shown, len(answer.Found)), Complete: answer.Complete, Behind: max(0, a.Journal.Size()-answer.Taken)}
+	f := found{Events: make([]*shown, len(answer.Found)), Complete: answer.Complete, Looked: answer.Looked, Behind: max(0, a.Journal.Size()-answer.Taken)}
 	for i, x := range answer.Found {
 		f.Events[i] = a.show(x.Seq, x.Record)
 	}

@@ -32,6 +32,7 @@ type bench struct {
 	t       testing.TB
 	api     *api.API
 	handler http.Handler
+	fs      disk.FS
 	journal *journal.Journal
 	tree    *tree.Tree
 	index   *store.Store
@@ -61,7 +62,7 @@ func open(t testing.TB, fs disk.FS, change ...func(*api.API)) *bench {
 	}
 	files, err := journal.OpenFiles(sub(t, fs, "journal"))
 	must(err)
-	b := &bench{t: t, journal: journal.New(files), keys: make(map[string]string)}
+	b := &bench{t: t, fs: fs, journal: journal.New(files), keys: make(map[string]string)}
 	cat, err := catalogue.Load()
 	must(err)
 	log := slog.New(slog.NewTextHandler(t.Output(), nil))

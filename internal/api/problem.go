@@ -13,6 +13,7 @@ import (
 	"github.com/custody-log/custody/internal/intake"
 	"github.com/custody-log/custody/internal/journal"
 	"github.com/custody-log/custody/internal/query"
+	"github.com/custody-log/custody/internal/segment"
 	"github.com/custody-log/custody/internal/store"
 	"github.com/custody-log/custody/internal/tree"
 )
@@ -86,6 +87,16 @@ func conflict(slug, title, detail string) *problem {
 	return &problem{Type: "/problems/" + slug, Title: title, Status: http.StatusConflict, Detail: detail}
 }
 
+// damaged is the problem of a file of the store that is not what was written.
+// Who reads the log must know that it cannot answer, and for which file.
+func damaged(e *segment.DamageError) *problem {
+	return &problem{
+		Type: "/problems/damaged", Title: "A file of the log is damaged", Status: http.StatusInternalServerError,
+		Detail: fmt.Sprintf("store/%s: %s; there is no answer without it", e.File, e.Reason),
+		Hint:   "whoever runs the log can find out with custody fsck what is damaged, and mend it from a backup with custody fsck -repair",
+	}
+}
+
 // problemOf chooses the answer for err. An error that is not listed here is
 // our own fault and its text stays inside.
 func problemOf(err error) *problem {
@@ -95,10 +106,22 @@ func problemOf(err error) *problem {
 	if p := submissionProblem(err); p != nil {
 		return p
 	}
+	if p := keepProblem(err); p != nil {
+		return p
+	}
 	if e, ok := errors.AsType[*query.Error](err); ok {
 		return &problem{
 			Type: "/problems/bad-query", Title: "The query cannot be understood", Status: http.StatusBadRequest,
 			Detail: fmt.Sprintf("column %d: expected %s", e.Column, e.Expected), Hint: e.Hint, Column: e.Column,
+		}
+	}
+	if e, ok := errors.AsType[*segment.DamageError](err); ok {
+		return damaged(e)
+	}
+	if e, ok := errors.AsType[*store.FieldError](err); ok {
+		return &problem{
+			Type: "/problems/bad-request", Title: "Bad request", Status: http.StatusBadRequest,
+			Detail: fmt.Sprintf("there is no field %.100q", e.Name), Hint: fieldHint(),
 		}
 	}
 	if e, ok := errors.AsType[*auth.NameError](err); ok {
@@ -108,7 +131,7 @@ func problemOf(err error) *problem {
 	case errors.Is(err, store.ErrCursor):
 		return &problem{
 			Type: "/problems/bad-request", Title: "Bad request", Status: http.StatusBadRequest,
-			Detail: "cursor is not one that this log gave",
+			Detail: "cursor is not one that this log gave for this order",
 		}
 	case errors.Is(err, tree.ErrNotYet):
 		return &problem{

@@ -37,10 +37,7 @@ func (a *API) receipt(w http.ResponseWriter, r *http.Request, _ *auth.Key) error
 		return badRequest("witnessed must be true or false")
 	}
 	if witnessed && a.Witnessed == nil {
-		return &problem{
-			Type: "/problems/no-witnesses", Title: "This log has no witnesses", Status: http.StatusConflict,
-			Hint: "ask without witnessed=true",
-		}
+		return noWitnesses()
 	}
 	seq, record, err := a.record(r)
 	if err != nil {
@@ -59,6 +56,14 @@ func (a *API) receipt(w http.ResponseWriter, r *http.Request, _ *auth.Key) error
 	h.Set("Content-Disposition", fmt.Sprintf(`attachment; filename="event-%d.receipt"`, seq))
 	w.Write(text)
 	return nil
+}
+
+// noWitnesses is the problem of asking for cosignatures where there are none.
+func noWitnesses() error {
+	return &problem{
+		Type: "/problems/no-witnesses", Title: "This log has no witnesses", Status: http.StatusConflict,
+		Hint: "ask without witnessed=true",
+	}
 }
 
 func flag(s string) (bool, error) {

@@ -52,6 +52,7 @@ func (a *API) status(w http.ResponseWriter, r *http.Request, key *auth.Key) erro
 		Views          []viewState          `json:"views"`
 		Sources        []intake.SourceState `json:"sources"`
 		Witnesses      []Witness            `json:"witnesses"`
+		Trouble        []string             `json:"trouble"`
 		Version        string               `json:"version"`
 		Key            auth.Key             `json:"key"` // that asks
 	}{
@@ -62,11 +63,15 @@ func (a *API) status(w http.ResponseWriter, r *http.Request, key *auth.Key) erro
 		Views:          a.viewStates(),
 		Sources:        a.Desk.Sources(),
 		Witnesses:      []Witness{},
+		Trouble:        append([]string{}, a.Store.Trouble()...),
 		Version:        a.Version,
 		Key:            *key,
 	}
 	if answer.Sources == nil {
 		answer.Sources = []intake.SourceState{}
+	}
+	if a.Trouble != nil {
+		answer.Trouble = append(answer.Trouble, a.Trouble()...)
 	}
 	if a.Witnesses != nil {
 		answer.Witnesses = append(answer.Witnesses, a.Witnesses()...)

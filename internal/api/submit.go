@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -76,21 +77,24 @@ func parameters(r *http.Request, names ...string) (url.Values, error) {
 	if err != nil {
 		return nil, badRequest("the parameters in the address are malformed")
 	}
+	return params, known(params, names)
+}
+
+// known returns a problem unless the parameters are some of those named, once
+// each.
+func known(params url.Values, names []string) error {
 	for name, values := range params {
-		known := false
-		for _, n := range names {
-			known = known || n == name
-		}
+		known := slices.Contains(names, name)
 		switch {
 		case !known && len(names) == 0:
-			return nil, badRequest("there is a parameter %.100q, want none", name)
+			return badRequest("there is a parameter %.100q, want none", name)
 		case !known:
-			return nil, badRequest("there is no parameter %.100q, only %s", name, strings.Join(names, ", "))
+			return badRequest("there is no parameter %.100q, only %s", name, strings.Join(names, ", "))
 		case len(values) > 1:
-			return nil, badRequest("parameter %s is there %d times", name, len(values))
+			return badRequest("parameter %s is there %d times", name, len(values))
 		}
 	}
-	return params, nil
+	return nil
 }
 
 // isArray reports whether data begins like a JSON array.

@@ -166,7 +166,7 @@ func appendMessage(out []byte, e *shown) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return fmt.Appendf(out, "id: %d\nevent: event\ndata: %s\n\n", e.Seq, data), nil
+	return fmt.Appendf(out, "id: %d\nevent: event\ndata: %s\n\n", e.seq, data), nil
 }
 
 // beat tells the reader, and whatever is between, that the log is there. It

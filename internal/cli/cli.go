@@ -52,8 +52,9 @@ type command struct {
 func commands() []*command {
 	return []*command{
 		demoCommand(), serveCommand(), proxyCommand(),
-		submitCommand(), searchCommand(), showCommand(), tailCommand(),
-		receiptCommand(), verifyCommand(),
+		submitCommand(), searchCommand(), topCommand(), histogramCommand(), showCommand(), tailCommand(),
+		receiptCommand(), verifyCommand(), backupCommand(), restoreCommand(), fsckCommand(),
+		retentionCommand(), holdCommand(), eraseCommand(), accessCommand(),
 		keysCommand(), configCommand(), doctorCommand(), versionCommand(),
 	}
 }
@@ -121,7 +122,7 @@ func (c *command) exec(ctx context.Context, env *Env, args []string) int {
 	case errors.Is(err, errUsage):
 		return exitUsage
 	}
-	fmt.Fprintf(env.Stderr, "custody: %s: %s\n", c.name, sayError(c.name, err))
+	fmt.Fprintf(env.Stderr, "custody: %s: %s\n", c.name, sayError(err))
 	if hint := hintOf(err); hint != "" {
 		fmt.Fprintf(env.Stderr, "hint: %s\n", printable(hint))
 	}
@@ -136,7 +137,7 @@ func statusOf(err error) int {
 	if _, ok := errors.AsType[*wrongError](err); ok {
 		return exitUsage
 	}
-	if e, ok := errors.AsType[*custody.Error](err); ok && e.Type == "/problems/bad-request" {
+	if e, ok := errors.AsType[*custody.Error](err); ok && (e.Type == "/problems/bad-request" || e.Type == "/problems/bad-query") {
 		return exitUsage
 	}
 	return exitFailed
@@ -144,13 +145,19 @@ func statusOf(err error) int {
 
 // sayError returns what err says, on lines that a terminal can be given: parts
 // of it may come from a log or a file that strangers wrote.
-func sayError(command string, err error) string {
+func sayError(err error) string {
 	lines := strings.Split(err.Error(), "\n")
 	for i := range lines {
 		lines[i] = printable(lines[i])
 	}
 	text := strings.Join(lines, "\n")
-	return strings.TrimPrefix(text, "custody: "+command+": ") // the SDK says so, too
+	// The SDK says what it was asked, too.
+	if rest, ok := strings.CutPrefix(text, "custody: "); ok {
+		if verb, rest, ok := strings.Cut(rest, ": "); ok && !strings.Contains(verb, " ") {
+			return rest
+		}
+	}
+	return text
 }
 
 // hintOf returns what may help against err.
@@ -221,7 +228,7 @@ that nothing was changed or removed.
 
 `)
 	for _, c := range commands() {
-		fmt.Fprintf(w, "  custody %-8s %s\n", c.name, c.short)
+		fmt.Fprintf(w, "  custody %-9s %s\n", c.name, c.short)
 	}
 	fmt.Fprint(w, `
 For one command: custody help COMMAND. New here? Run: custody demo

@@ -38,6 +38,7 @@ func demo(ctx context.Context, env *Env, s *serving) error {
 	if s.origin == "" {
 		s.origin = "demo.example/log"
 	}
+	s.keepAll = true // the sample is of months that are past their time
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	filled := make(chan error, 1)

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/custody-log/custody/internal/backup"
 	"github.com/custody-log/custody/internal/disk"
 )
 
@@ -18,25 +19,109 @@ func fileKeyFlag(flags *flag.FlagSet) *string {
 	return flags.String("encryption-key", "", "key `file` with which the data directory is encrypted; custody keys file create PATH makes one")
 }
 
-// openData opens the data directory at path for a command that looks at it;
-// keyFile is "" for one that is not encrypted. Serve and restore, which may be
-// the first to write to it, do so themselves once they have its lock.
-func openData(path, keyFile string) (disk.FS, error) {
-	base, err := disk.Dir(path)
+// A dataDir is a data directory, or the one in a backup, for a command that
+// looks at it.
+type dataDir struct {
+	path   string
+	base   disk.FS        // as it is on the disk
+	plain  disk.FS        // as the log sees it; nil if it is encrypted and no key was given
+	backup *backup.Backup // nil if it is a directory
+}
+
+// openData opens the data directory at path, or the backup there; keyFile is ""
+// for one that is not encrypted. Serve and restore, which may be the first to
+// write to it, do so themselves once they have its lock.
+func openData(path, keyFile string) (*dataDir, error) {
+	d, key, err := openBase(path, keyFile)
 	if err != nil {
 		return nil, err
+	}
+	if err := d.isLog(); err != nil {
+		return nil, err
+	}
+	if err := disk.CheckEncrypted(d.base, key); err != nil {
+		return nil, hintFileKey(err)
+	}
+	return d, d.decrypt(key)
+}
+
+// openBase is openData without a look at whether it is a log, and whether key and
+// directory go together.
+func openBase(path, keyFile string) (*dataDir, *disk.FileKey, error) {
+	base, err := disk.Dir(path)
+	if err != nil {
+		return nil, nil, err
 	}
 	key, err := readFileKey(keyFile)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	if err := disk.CheckEncrypted(base, key); err != nil {
-		return nil, hintFileKey(err)
+	d := &dataDir{path: path, base: base}
+	switch is, err := backup.Is(base); {
+	case err != nil:
+		return nil, nil, err
+	case is:
+		if d.backup, err = backup.Open(base); err != nil {
+			return nil, nil, err
+		}
+		d.base = d.backup.FS()
 	}
+	return d, key, nil
+}
+
+// isLog refuses a directory that is none of a log.
+func (d *dataDir) isLog() error {
+	if d.backup != nil {
+		return nil
+	}
+	for _, name := range []string{"journal", "store", "tree"} {
+		if !exists(filepath.Join(d.path, name)) {
+			return withHint(fmt.Errorf("%s is not a log's data directory, and no backup: it has no %s/", d.path, name), "custody serve -data names it")
+		}
+	}
+	return nil
+}
+
+// decrypt sets plain.
+func (d *dataDir) decrypt(key *disk.FileKey) (err error) {
 	if key == nil {
-		return base, nil
+		d.plain = d.base
+		return nil
 	}
-	return disk.Encrypt(base, key)
+	d.plain, err = disk.Encrypt(d.base, key)
+	return err
+}
+
+// dirs returns the paths of all directories below.
+func (d *dataDir) dirs() ([]string, error) {
+	if d.backup != nil {
+		return d.backup.Dirs()
+	}
+	var list []string
+	err := filepath.WalkDir(d.path, func(path string, entry fs.DirEntry, err error) error {
+		switch {
+		case errors.Is(err, fs.ErrNotExist), errors.Is(err, fs.ErrPermission):
+			return fs.SkipDir // gone meanwhile, or not ours
+		case err != nil:
+			return err
+		case !entry.IsDir() || path == d.path:
+			return nil
+		}
+		rel, err := filepath.Rel(d.path, path)
+		list = append(list, filepath.ToSlash(rel))
+		return err
+	})
+	return list, err
+}
+
+// lock takes the lock of the directory, if it can be written to. running says
+// that a log has it.
+func (d *dataDir) lock() (lock io.Closer, running bool) {
+	if d.backup != nil {
+		return nil, false
+	}
+	lock, err := disk.Lock(d.base)
+	return lock, errors.Is(err, disk.ErrLocked)
 }
 
 // readFileKey reads the file key at path, or returns nil if path is "". A key

@@ -14,7 +14,7 @@ import (
 func keysCommand() *command {
 	return &command{
 		name:  "keys",
-		usage: "list | create NAME | revoke ID | log | rotate | retire LOGKEY",
+		usage: "list | create NAME | revoke ID | log | rotate | retire LOGKEY | file create PATH",
 		short: "manage API keys and the key that signs",
 		long: `API keys let programs in; each belongs to a source, under whose name its events stand.
 
@@ -27,7 +27,11 @@ public key while both sign; then retire the old one. Each step is an event in th
 
   custody keys log          the log's public keys
   custody keys rotate       sign with a new key, too
-  custody keys retire KEY   sign with KEY no more`,
+  custody keys retire KEY   sign with KEY no more
+
+A file key encrypts a data directory, for serve -encryption-key:
+
+  custody keys file create /etc/custody/file.key`,
 		run: runKeys,
 	}
 }
@@ -36,9 +40,16 @@ func runKeys(ctx context.Context, env *Env, flags *flag.FlagSet, args []string) 
 	source := flags.String("source", "", "create: `name` of the source whose events the key records (default: from NAME)")
 	scopes := flags.String("scopes", "submit", "create: what the key may do: submit, read, admin, joined by commas")
 	asJSON := flags.Bool("json", false, "print answers as the HTTP API gives them")
-	rest, err := parse(flags, args, 1, 2)
+	rest, err := parse(flags, args, 1, 3)
 	if err != nil {
 		return err
+	}
+	if rest[0] == "file" && len(rest) == 3 && rest[1] == "create" {
+		return createFileKey(env, rest[2])
+	}
+	if len(rest) == 3 {
+		flags.Usage()
+		return errUsage
 	}
 	c, err := client(env)
 	if err != nil {

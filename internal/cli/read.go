@@ -18,29 +18,40 @@ func searchCommand() *command {
 		name:  "search",
 		usage: "[flags] QUERY ...",
 		short: "find events, newest first",
-		long: `Finds events, newest first, one a line. All words of the query must hold:
+		long: `Finds events, newest first, one a line. All terms of the query must hold:
 
   custody search project:demo-pkg              history of a package
   custody search actor:alice outcome:denied    what alice was refused
   custody search token:9f86d081                all that was done with a token
   custody search ip:203.0.113.0/24 after:-7d   who came from a network this week
   custody search 'tag:user:token:*' "deploy"   tags by beginning, and a word anywhere
+  custody search -oldest -limit 1 user:bob     when bob was first seen
+  custody search -json -limit 0 org:demo       all of an organisation, as JSON Lines
 
 Also: user: org: country: client: version: request: source: severity: class: metadata.KEY:
 after: before: (a date, a time, or -7d -12h -30m); OR, NOT and parentheses. A query that begins with
--term needs -- before it. All of it is in docs/query.md.`,
+-term needs -- before it. All of it is in docs/query.md. To count instead: custody top, custody histogram.`,
 		run: func(ctx context.Context, env *Env, flags *flag.FlagSet, args []string) error {
 			limit := flags.Int("limit", 50, "at most this many `events`; 0 is all")
+			oldest := flags.Bool("oldest", false, "oldest first")
+			budget := budgetFlag(flags)
 			asJSON := flags.Bool("json", false, "print each event as a line of JSON")
 			rest, err := parse(flags, args, 0, -1)
 			if err != nil {
 				return err
 			}
+			if *limit < 0 {
+				return &wrongError{fmt.Errorf("-limit is %d, want 0 or more", *limit)}
+			}
 			c, err := client(env)
 			if err != nil {
 				return err
 			}
-			return search(ctx, env, c, strings.Join(quoteWords(rest), " "), *limit, *asJSON)
+			q := custody.Query{Text: strings.Join(quoteWords(rest), " "), Budget: *budget}
+			if *oldest {
+				q.Order = custody.Oldest
+			}
+			return search(ctx, env, c, q, *limit, *asJSON)
 		},
 	}
 }
@@ -71,8 +82,7 @@ func quoteWords(args []string) []string {
 // maxPage is how many events a page of a search may have.
 const maxPage = 1000
 
-func search(ctx context.Context, env *Env, c *custody.Client, text string, limit int, asJSON bool) error {
-	q := custody.Query{Text: text}
+func search(ctx context.Context, env *Env, c *custody.Client, q custody.Query, limit int, asJSON bool) error {
 	left := limit
 	if limit == 0 {
 		left = math.MaxInt

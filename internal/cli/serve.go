@@ -20,6 +20,7 @@ import (
 	"github.com/custody-log/custody/internal/config"
 	"github.com/custody-log/custody/internal/disk"
 	"github.com/custody-log/custody/internal/journal"
+	"github.com/custody-log/custody/internal/retain"
 	"github.com/custody-log/custody/internal/server"
 	"github.com/custody-log/custody/proof"
 )
@@ -31,6 +32,10 @@ const defaultListen = "127.0.0.1:8440"
 // is much. The variable GOGC overrules it.
 const gcPercent = 300
 
+// memoryLimit is from where on the collector works harder instead (soft, see
+// [debug.SetMemoryLimit]); GOMEMLIMIT sets another.
+const memoryLimit = 400 << 20
+
 // spareProcs is how many goroutines may run besides one for each core. One that
 // waits for the disk keeps its place until the scheduler notices, and with few
 // cores others would wait with it. The variable GOMAXPROCS overrules it.
@@ -39,6 +44,9 @@ const spareProcs = 2
 // A serving is what the flags of serve say.
 type serving struct {
 	data, listen, addrFile, keyFile, origin, config string
+
+	fileKey *string
+	keepAll bool // whatever the configuration does not say is kept for ever
 }
 
 func (s *serving) flags(flags *flag.FlagSet, data string) {
@@ -48,6 +56,7 @@ func (s *serving) flags(flags *flag.FlagSet, data string) {
 	flags.StringVar(&s.keyFile, "api-key-file", "", "write the API key that the first start makes to this `file` instead of showing it")
 	flags.StringVar(&s.origin, "origin", "", "`name` of a new log, such as audit.example.com/log; it stands in every receipt and cannot be changed")
 	flags.StringVar(&s.config, "config", "", "configuration `file` (YAML); see docs/configuration.md")
+	s.fileKey = fileKeyFlag(flags)
 }
 
 func serveCommand() *command {
@@ -79,6 +88,9 @@ func (s *serving) serve(ctx context.Context, env *Env, ready func(server.Hello))
 	}
 	if env.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
+	}
+	if env.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(memoryLimit)
 	}
 	if env.Getenv("GOMAXPROCS") == "" {
 		runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + spareProcs)
@@ -116,6 +128,9 @@ func (s *serving) prepare(env *Env) (*server.Config, error) {
 		File: file, Version: env.Version, Origin: s.origin,
 		Log: slog.New(slog.NewTextHandler(env.Stderr, &slog.HandlerOptions{Level: slog.LevelInfo})),
 	}
+	if s.keepAll && file.Retention == nil {
+		file.Retention = keepForever()
+	}
 	if cfg.Origin == "" {
 		cfg.Origin = server.DefaultOrigin()
 	}
@@ -126,6 +141,14 @@ func (s *serving) prepare(env *Env) (*server.Config, error) {
 		if cfg.Policy, err = readPolicy(within(dir, file.WitnessPolicy)); err != nil {
 			return nil, err
 		}
+	}
+	if file.GeoDatabase != "" {
+		if cfg.Country, err = readGeo(within(dir, file.GeoDatabase)); err != nil {
+			return nil, err
+		}
+	}
+	if cfg.FileKey, err = readFileKey(*s.fileKey); err != nil {
+		return nil, err
 	}
 	if err := os.MkdirAll(s.data, 0o700); err != nil {
 		return nil, err
@@ -143,6 +166,16 @@ func (s *serving) prepare(env *Env) (*server.Config, error) {
 	return cfg, nil
 }
 
+// keepForever returns policies by which nothing is ever dropped.
+func keepForever() retain.Overrides {
+	forever := retain.Forever
+	o := make(retain.Overrides)
+	for _, class := range catalogue.Retentions() {
+		o[class.Name] = retain.Override{Keep: &forever, KeepPersonal: &forever}
+	}
+	return o
+}
+
 // hintStart adds what helps against the usual reasons not to start.
 func hintStart(err error, data string) error {
 	if errors.Is(err, disk.ErrLocked) {
@@ -151,7 +184,7 @@ func hintStart(err error, data string) error {
 	if _, ok := errors.AsType[*journal.CorruptError](err); ok {
 		return withHint(err, "the records were damaged: keep the directory as it is, look at the disk, restore a backup; custody verify "+data+" says more")
 	}
-	return err
+	return hintFileKey(err)
 }
 
 // readConfig reads the configuration file, if one is named, and returns the

@@ -11,8 +11,11 @@ import (
 	"os"
 	"strings"
 
+	"github.com/custody-log/custody/internal/backup"
 	"github.com/custody-log/custody/internal/disk"
 	"github.com/custody-log/custody/internal/journal"
+	"github.com/custody-log/custody/internal/segment"
+	"github.com/custody-log/custody/internal/store"
 	"github.com/custody-log/custody/internal/tree"
 	"github.com/custody-log/custody/proof"
 )
@@ -104,11 +107,12 @@ func verifyCommand() *command {
 witnesses, and nothing else. What does not hold is said, with its place, and the exit status is 3.
 
   custody verify -key log.key receipt.txt       a receipt; "-" or nothing is standard input
-  custody verify -key log.key /backup/custody   every byte of a log's directory, while no log runs on it
+  custody verify -key log.key /backup/custody   a log's directory, while no log runs on it, or a backup
   custody verify -key log.key https://audit.example.com   a log's public tiles`,
 		run: func(ctx context.Context, env *Env, flags *flag.FlagSet, args []string) error {
 			key := flags.String("key", "", "the log's public `key`, or a file that holds it or a C2SP policy; default CUSTODY_LOG_KEY")
 			asJSON := flags.Bool("json", false, "print what was proved as JSON")
+			fileKey := fileKeyFlag(flags)
 			rest, err := parse(flags, args, 0, 1)
 			if err != nil {
 				return err
@@ -127,7 +131,7 @@ witnesses, and nothing else. What does not hold is said, with its place, and the
 			case strings.HasPrefix(what, "http://") || strings.HasPrefix(what, "https://"):
 				return v.log(ctx, what)
 			case what != "-" && statErr == nil && info.IsDir():
-				return v.directory(ctx, what)
+				return v.directory(ctx, what, *fileKey)
 			}
 			return v.receipt(what)
 		},
@@ -185,27 +189,29 @@ func printVerified(w io.Writer, v *proof.Verified) error {
 	})
 }
 
-// directory checks a log's data directory.
-func (v *verification) directory(ctx context.Context, path string) error {
-	if !exists(path+"/journal") || !exists(path+"/tree") {
-		return withHint(fmt.Errorf("%s is not a log's data directory: it has no journal/ and tree/", path), "custody serve -data names it")
-	}
-	data, err := disk.Dir(path)
+// directory checks a log's data directory, or the one in a backup.
+func (v *verification) directory(ctx context.Context, path, fileKey string) error {
+	data, err := openData(path, fileKey)
 	if err != nil {
 		return err
 	}
-	lock, err := disk.Lock(data)
-	if errors.Is(err, disk.ErrLocked) {
-		return withHint(err, "a log is running on it: stop it, or check it by its address, or check a copy")
+	lock, running := data.lock()
+	if running {
+		return withHint(disk.ErrLocked, "a log is running on it: stop it, or check it by its address, or a backup; custody fsck can check it now")
 	}
-	if err == nil { // else the directory cannot be written to, and nobody runs a log on it
+	if lock != nil { // else the directory cannot be written to, and nobody runs a log on it
 		defer lock.Close()
 	}
-	records, err := v.journal(ctx, data)
+	past, err := openStore(data.plain)
 	if err != nil {
 		return asFalse(err)
 	}
-	trees, err := data.Sub("tree")
+	defer past.Close()
+	records, err := v.journal(ctx, data.plain, past)
+	if err != nil {
+		return asFalse(err)
+	}
+	trees, err := data.plain.Sub("tree")
 	if err != nil {
 		return err
 	}
@@ -215,27 +221,40 @@ func (v *verification) directory(ctx context.Context, path string) error {
 		b := newBar(v.env.Stderr, "checking")
 		progress = func(done int64) { b.show(done, all) }
 	}
-	signed, err := tree.Audit(ctx, trees, records, v.policy, progress)
+	signed, dropped, err := tree.AuditSparse(ctx, trees, records, v.policy, progress)
 	if err != nil {
 		return asFalse(err)
 	}
-	return v.yes(signed, all)
+	return v.yes(signed, all, dropped)
 }
 
-// journal reads every byte of the journal in data.
-func (v *verification) journal(ctx context.Context, data disk.FS) (*journal.Journal, error) {
+// openStore opens the store in data for reading.
+func openStore(data disk.FS) (*store.Store, error) {
+	dir, err := data.Sub("store")
+	if err != nil {
+		return nil, err
+	}
+	return store.OpenRead(store.Config{Dir: dir})
+}
+
+// journal reads every byte of the journal in data, and joins it with the records
+// that are in the store.
+func (v *verification) journal(ctx context.Context, data disk.FS, past *store.Store) (*journal.Journal, error) {
 	dir, err := data.Sub("journal")
 	if err != nil {
 		return nil, err
 	}
-	if _, err := journal.Check(ctx, dir); err != nil {
+	from := journal.From(past.Sealed())
+	if _, err := journal.Check(ctx, dir, from); err != nil {
 		return nil, err
 	}
-	files, err := journal.ReadFiles(dir)
+	files, err := journal.ReadFiles(dir, from)
 	if err != nil {
 		return nil, err
 	}
-	return journal.New(files), nil
+	records := journal.New(files)
+	records.SetPast(past)
+	return records, nil
 }
 
 // asFalse makes a verdict of an error that is one.
@@ -246,6 +265,12 @@ func asFalse(err error) error {
 	if _, ok := errors.AsType[*tree.FalseError](err); ok {
 		return &falseError{err}
 	}
+	if _, ok := errors.AsType[*segment.DamageError](err); ok {
+		return &falseError{err}
+	}
+	if _, ok := errors.AsType[*backup.DamageError](err); ok {
+		return &falseError{err}
+	}
 	return err
 }
 
@@ -254,14 +279,18 @@ func asFalse(err error) error {
 func witnessed(c *proof.Checkpoint) bool { return c.Witnessed && len(c.Cosignatures) > 0 }
 
 // yes says that a whole log of n records holds. Those that are not signed over
-// agree with each other, and that is all that can be said of them.
-func (v *verification) yes(c *proof.Checkpoint, n int64) error {
+// agree with each other, and that is all that can be said of them. Of those that
+// retention dropped nothing but the commitment is there to be checked.
+func (v *verification) yes(c *proof.Checkpoint, n, dropped int64) error {
 	if v.asJSON {
 		return json.NewEncoder(v.env.Stdout).Encode(map[string]any{
-			"origin": c.Origin, "size": c.N, "records": n, "unproved": n - c.N, "root": c.Hash, "signers": c.Signers, "witnessed": witnessed(c),
+			"origin": c.Origin, "size": c.N, "records": n, "unproved": n - c.N, "dropped": dropped, "root": c.Hash, "signers": c.Signers, "witnessed": witnessed(c),
 		})
 	}
 	fmt.Fprintf(v.env.Stdout, "yes: all %d events that %s signed over are as they were recorded, root %v\n", c.N, printable(c.Origin), c.Hash)
+	if dropped > 0 {
+		fmt.Fprintf(v.env.Stdout, "of %d of them, which retention dropped, the commitment is left\n", dropped)
+	}
 	if n > c.N {
 		fmt.Fprintf(v.env.Stdout, "the %d newest are not signed over yet: nothing proves them\n", n-c.N)
 	}
@@ -292,5 +321,5 @@ func (v *verification) log(ctx context.Context, address string) error {
 	if root != signed.Hash {
 		return &falseError{fmt.Errorf("the entries hash to %v, and the log signed %v", root, signed.Hash)}
 	}
-	return v.yes(signed, signed.N)
+	return v.yes(signed, signed.N, 0)
 }

@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/custody-log/custody/internal/retain"
 )
 
 // MaxBytes bounds a configuration file.
@@ -35,8 +37,36 @@ type Config struct {
 	// many are enough. Without it checkpoints are signed by the log alone.
 	WitnessPolicy string `yaml:"witness_policy"`
 
+	// GeoDatabase is an .mmdb file that tells the countries of addresses, for
+	// country: in queries. Without it no country is known.
+	GeoDatabase string `yaml:"geo_database"`
+
 	// Proxies stand between clients and registries and record what they do.
 	Proxies []Proxy `yaml:"proxies"`
+
+	// How long events are kept: the keys retention and evidence_hold.
+	retain.Config `yaml:",inline"`
+
+	// Anonymise says how much of addresses is recorded.
+	Anonymise Anonymise `yaml:"anonymise"`
+}
+
+// An Anonymise says how many leading bits of an address are recorded; the others
+// become 0 before anything is committed to. 0, or nothing, keeps all of them.
+type Anonymise struct {
+	IPv4 int `yaml:"ipv4"` // for example 24
+	IPv6 int `yaml:"ipv6"` // for example 48
+}
+
+// check refuses what no address has.
+func (a Anonymise) check() error {
+	if a.IPv4 < 0 || a.IPv4 > 32 {
+		return fmt.Errorf("anonymise.ipv4: %d bits, want 1 to 32, or 0 for all", a.IPv4)
+	}
+	if a.IPv6 < 0 || a.IPv6 > 128 {
+		return fmt.Errorf("anonymise.ipv6: %d bits, want 1 to 128, or 0 for all", a.IPv6)
+	}
+	return nil
 }
 
 // A Source is a program that submits events.
@@ -129,6 +159,9 @@ func plain(err error) string {
 
 // check reports the first value that makes no sense.
 func (c *Config) check() error {
+	if err := errors.Join(c.Check(), c.Anonymise.check()); err != nil {
+		return fmt.Errorf("config: %w", err)
+	}
 	seen := make(map[string]bool)
 	for i, s := range c.Sources {
 		if s.Name == "" || seen[s.Name] {

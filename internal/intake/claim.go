@@ -99,12 +99,7 @@ func (d *Desk) tryClaim(b *draft) (c claim) {
 func (d *Desk) refusal(b *draft) error {
 	fresh := 0
 	for i := range b.events {
-		e := &b.events[i]
-		switch {
-		case e.duplicate:
-		case e.tooOld:
-			return &event.InvalidError{Index: b.index(i), Path: "time", Reason: "is older than its retention class keeps events"}
-		default:
+		if !b.events[i].duplicate {
 			fresh++
 		}
 	}

@@ -16,9 +16,9 @@
 //
 // An event is the same after an erasure: what was erased is compared by name and
 // type only. An event whose record retention dropped is not known any more: sent
-// again, it would be recorded anew, or be refused for its age, see
-// [Config.TooOld]. It is never answered as recorded, because the desk remembers
-// hashes, and to take another event for it would lose that one.
+// again, it is recorded anew, and as it is past its time nobody sees it. It is never
+// answered as recorded, because the desk remembers hashes, and to take another
+// event for it would lose that one.
 package intake
 
 import (
@@ -49,7 +49,6 @@ type Desk struct {
 	isType    *[event.CodeLimit]bool // see newIsType
 	openKey   [event.SecretBytes]byte
 	anonymise Anonymisation
-	tooOld    func(tag string, at time.Time) bool
 	hasher    hasher
 	drafts    sync.Pool // of *draft
 
@@ -76,11 +75,6 @@ type Config struct {
 	// some day on does no harm to who sends an event of the day before again; to
 	// record more makes a conflict of it.
 	Anonymise Anonymisation
-
-	// TooOld reports whether an event of the given tag and time would be dropped
-	// at once. Unless it is on record already, it is refused. Nil is never. It
-	// may be called concurrently.
-	TooOld func(tag string, at time.Time) bool
 
 	// Sealed is how many records, from the first on, need not be read at start:
 	// Known and Snapshot say what is to be known of them, and must be set unless

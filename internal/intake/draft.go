@@ -34,7 +34,6 @@ type drafted struct {
 	late       time.Duration // from when it happened, by the source's clock, until it was received
 	commitment event.Commitment
 	seen       int         // how many known positions under hash were compared
-	tooOld     bool        // to be recorded, unless it is already
 	duplicate  bool        // of the event at seq
 	seq        journal.Seq // of the event it duplicates; -1-i for event i of the same draft
 }
@@ -93,9 +92,7 @@ func (b *draft) add(i int, f event.Fields) error {
 	clear(b.random[:event.SecretBytes])
 	b.random = b.random[event.SecretBytes:]
 
-	at := g.at.Time()
-	e := drafted{hash: b.desk.hasher.event(b.source, g.id), sourceSeq: g.sourceSeq, late: b.now.Sub(at)}
-	e.tooOld = b.desk.tooOld != nil && !b.inside && b.desk.tooOld(g.tag, at)
+	e := drafted{hash: b.desk.hasher.event(b.source, g.id), sourceSeq: g.sourceSeq, late: b.now.Sub(g.at.Time())}
 	b.records, e.commitment = b.sealer.AppendRecord(b.records, f, &s)
 	e.end = len(b.records)
 	b.events = append(b.events, e)

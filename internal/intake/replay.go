@@ -63,7 +63,6 @@ func newDesk(c *Config) (*Desk, error) {
 		isType:    newIsType(),
 		openKey:   c.OpenKey,
 		anonymise: c.Anonymise,
-		tooOld:    c.TooOld,
 		hasher:    newHasher(),
 		next:      size,
 		watch:     newWatch(history.sources, c.Sources),

@@ -355,44 +355,6 @@ func TestErasedEventIsTheSame(t *testing.T) {
 	})
 }
 
-// TestTooOldIsRefused checks that an event which would be dropped at once is
-// refused, with its batch, unless it is on record: a source that did not hear
-// the answer must still get it.
-func TestTooOldIsRefused(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		fs := new(disk.Mem)
-		limit := func(c *intake.Config) {
-			c.TooOld = func(tag string, at time.Time) bool {
-				return tag == "project:release:add" && time.Since(at) > 24*time.Hour
-			}
-		}
-		b := mustOpen(t, fs, nil, limit)
-		recorded, late := published("1", "alice"), published("2", "alice")
-		b.accept(t, recorded, 0, false)
-		time.Sleep(48 * time.Hour)
-		b.accept(t, recorded, 0, true)
-		for _, tt := range []struct {
-			data  string
-			index int
-		}{
-			{string(late), -1},
-			{string(published("3", "alice")) + "\n" + string(recorded) + "\n" + string(late), 2},
-		} {
-			_, err := b.AcceptBatch(t.Context(), from, []byte(tt.data), event.NDJSON)
-			invalid, ok := errors.AsType[*event.InvalidError](err)
-			if !ok || invalid.Path != "time" || invalid.Index != tt.index || !strings.Contains(err.Error(), "older than its retention class keeps events") {
-				t.Errorf("AcceptBatch = %v, want an InvalidError about the time of event %d", err, tt.index)
-			}
-		}
-		b.accept(t, published("4", "alice"), 1, false)
-		old := &event.Event{Tag: "project:release:add", Time: time.Now().Add(-48 * time.Hour), Actor: event.Party{Type: "system"}}
-		if _, err := b.Record(t.Context(), "npm-proxy", old); err != nil {
-			t.Errorf("Record of this process: %v, want it recorded: nobody would send it again", err)
-		}
-		b.end(t)
-	})
-}
-
 // TestOpenSecretsComeFromTheKey checks that the open secret of a record can be
 // made again from the log's key, and that the private one cannot: from it an
 // address could be found after it was erased.

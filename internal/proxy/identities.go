@@ -30,6 +30,7 @@ const (
 type identities struct {
 	fs      disk.FS
 	changes chan change
+	rewrite chan chan error // asks keep to write the file anew
 
 	mu    sync.Mutex
 	byFP  map[string]*list.Element // of *change
@@ -50,6 +51,7 @@ func openIdentities(fs disk.FS) (*identities, error) {
 	t := &identities{
 		fs:      fs,
 		changes: make(chan change, maxQueuedChanges),
+		rewrite: make(chan chan error),
 		byFP:    make(map[string]*list.Element),
 		order:   list.New(),
 	}
@@ -182,8 +184,8 @@ func (t *identities) keep(ctx context.Context) error {
 	defer func() { _ = file.Close() }() // synced after each write
 	lines := t.size()
 	for {
-		buf, n := t.waiting(ctx)
-		if n == 0 {
+		buf, n, asked := t.waiting(ctx)
+		if n == 0 && asked == nil {
 			return nil
 		}
 		lines += n
@@ -193,8 +195,12 @@ func (t *identities) keep(ctx context.Context) error {
 		if err := file.Sync(); err != nil {
 			return err
 		}
-		if lines > maxFileIdentities {
-			if err := t.compact(); err != nil {
+		if lines > maxFileIdentities || asked != nil {
+			err := t.compact()
+			if asked != nil {
+				asked <- err
+			}
+			if err != nil {
 				return err
 			}
 			_ = file.Close()
@@ -207,20 +213,24 @@ func (t *identities) keep(ctx context.Context) error {
 }
 
 // waiting returns the lines of all changes that wait, at least one, and how
-// many they are; none once ctx has ended.
-func (t *identities) waiting(ctx context.Context) (buf []byte, n int) {
+// many they are; none once ctx has ended. If somebody asks for the file to be
+// written anew, it returns whom to tell; the changes are in memory already.
+func (t *identities) waiting(ctx context.Context) (buf []byte, n int, asked chan error) {
 	select {
 	case c := <-t.changes:
 		buf, n = appendLine(buf, c), 1
+	case asked = <-t.rewrite:
 	case <-ctx.Done():
-		return nil, 0
+		return nil, 0, nil
 	}
 	for {
 		select {
 		case c := <-t.changes:
-			buf, n = appendLine(buf, c), n+1
+			if asked == nil {
+				buf, n = appendLine(buf, c), n+1
+			}
 		default:
-			return buf, n
+			return buf, n, asked
 		}
 	}
 }

@@ -22,7 +22,11 @@ func writePacked(w *writer, values []uint32, limit uint64) {
 
 func (f *footer) packed(n int) column {
 	w := uint(f.count(32))
-	return column{n: n, w: w, mask: 1<<w - 1, data: f.section()}
+	c := column{n: n, w: w, mask: 1<<w - 1, data: f.section()}
+	if uint64(n)*uint64(w) > 8*uint64(c.data.size) {
+		panic(damagef("%d numbers of %d bits in %d bytes", n, w, c.data.size))
+	}
+	return c
 }
 
 // get returns number i.

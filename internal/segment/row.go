@@ -47,8 +47,11 @@ type partReader struct {
 	rest    []byte // of the row's blob, what was not read yet
 }
 
-// Reader returns a new reader of s.
+// Reader returns a reader of s. Who is done with it may call [Reader.Release].
 func (s *Segment) Reader() *Reader {
+	if r, ok := s.readers.Get().(*Reader); ok {
+		return r
+	}
 	r := &Reader{
 		s: s, kindIDs: s.kindIDs, times: s.times, seqs: s.seqs, ranks: s.ranks, received: s.received,
 		ids: s.ids, requests: s.requests, open: s.open, secrets: s.secrets,
@@ -61,6 +64,16 @@ func (s *Segment) Reader() *Reader {
 		}
 	}
 	return r
+}
+
+// Release gives r back, for the next who wants one. Neither r nor a [Selection]
+// made with it may be used any more; records may.
+func (r *Reader) Release() {
+	r.fresh, r.kind, r.erased, r.project = false, nil, nil, nil
+	for p := range r.parts {
+		r.parts[p].there = false
+	}
+	r.s.readers.Put(r)
 }
 
 func (r *Reader) name(p part) string {

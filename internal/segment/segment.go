@@ -49,8 +49,9 @@ type Segment struct {
 	secrets    fixed // of the side part
 	exceptions exceptions
 
-	parts [numParts]segmentPart
-	hand  int // bytes in memory, without pages
+	parts   [numParts]segmentPart
+	hand    int       // bytes in memory, without pages
+	readers sync.Pool // of *Reader
 }
 
 // A segmentPart is the columns of one part.
@@ -211,6 +212,9 @@ func (f *footer) column(rows, values int) segmentColumn {
 	c := segmentColumn{there: true, ids: f.sparse(rows)}
 	if n := f.count(rows * 64); n > 0 {
 		c.extraRows, c.slots, c.extraIDs = f.packed(n), f.packed(n), f.packed(n)
+		if c.extraRows.w == 0 { // as many as it likes
+			panic(damagef("%d further values in rows of no bits", n))
+		}
 	}
 	c.postings = f.postings(values, rows)
 	return c

@@ -99,6 +99,13 @@ func (t *Table) Select(q Request) (x *Selection, err error) {
 	return x, nil
 }
 
+// Release gives back the reader of a selection. Neither may be used any more.
+func (x *Selection) Release() {
+	if index, ok := x.at.(*sealedIndex); ok {
+		index.Reader.Release()
+	}
+}
+
 // timeSpan returns the rows of a span of time, if they are in its order.
 func timeSpan(x index, n int, q Request) (first, end int) {
 	first = sort.Search(n, func(i int) bool { return x.micros(uint32(i)) >= q.After })

@@ -7,9 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"time"
 
 	"github.com/custody-log/custody/event"
 	"github.com/custody-log/custody/internal/auth"
+	"github.com/custody-log/custody/internal/backup"
 	"github.com/custody-log/custody/internal/intake"
 	"github.com/custody-log/custody/internal/journal"
 	"github.com/custody-log/custody/internal/tree"
@@ -76,7 +78,8 @@ func (s *Server) createSigningKey() (err error) {
 	return s.signing.Save(s.keyDir)
 }
 
-// greet records what this start did: a new log, a new key.
+// greet records what this start did: a new log, a new key; and that the log was
+// restored.
 func (s *Server) greet(ctx context.Context, records journal.Seq) error {
 	var events []*event.Event
 	if records == 0 {
@@ -96,9 +99,37 @@ func (s *Server) greet(ctx context.Context, records journal.Seq) error {
 			Metadata: map[string]any{"key_id": k.ID, "name": k.Name, "source": k.Source, "scopes": k.Scopes},
 		})
 	}
+	note, err := backup.ReadNote(s.cfg.Data)
+	if err != nil {
+		return err
+	}
+	if note != nil {
+		events = append(events, restored(note))
+	}
 	if len(events) == 0 {
 		return nil
 	}
-	_, err := s.desk.RecordAll(ctx, intake.OwnSource, events...)
-	return err
+	if _, err := s.desk.RecordAll(ctx, intake.OwnSource, events...); err != nil || note == nil {
+		return err
+	}
+	return backup.RemoveNote(s.cfg.Data)
+}
+
+// restored returns the event that the log was restored.
+func restored(n *backup.Note) *event.Event {
+	e := &event.Event{
+		Tag:      "audit:backup:restore",
+		Actor:    event.Party{Type: "system", ID: intake.OwnSource},
+		Metadata: map[string]any{"backup_created": n.Created.Format(time.RFC3339)},
+	}
+	if n.Size >= 0 {
+		e.Metadata["size"] = n.Size
+	}
+	if n.Root != nil {
+		e.Metadata["root"] = n.Root.String()
+	}
+	if n.Lost > 0 {
+		e.Metadata["gap"] = n.Lost
+	}
+	return e
 }

@@ -8,6 +8,7 @@
 //	signing/     the keys that sign checkpoints       see internal/tree
 //	journal/     the records that are not sealed yet  see docs/format/journal.md
 //	store/       all others, and how they are found   see docs/format/segment.md
+//	retain/      policies, holds, erasures            see docs/retention.md
 //	tree/        hashes and the last checkpoint       see docs/format/tree.md
 //	witness/     what each witness has cosigned       see internal/witness
 //	proxy-NAME/  the proxy's key and what it learned  see internal/proxy
@@ -34,6 +35,7 @@ import (
 	"github.com/custody-log/custody/internal/disk"
 	"github.com/custody-log/custody/internal/intake"
 	"github.com/custody-log/custody/internal/journal"
+	"github.com/custody-log/custody/internal/keeper"
 	"github.com/custody-log/custody/internal/store"
 	"github.com/custody-log/custody/internal/tree"
 	"github.com/custody-log/custody/internal/view"
@@ -50,6 +52,14 @@ type Config struct {
 	Catalogue *catalogue.Catalogue // with the operator's own types
 	Policy    *proof.Policy        // which witnesses to ask; nil: none
 	Log       *slog.Logger
+
+	// Country tells the country of an address, see [query.Derive]. Nil: none is
+	// known.
+	Country func(address [16]byte) string
+
+	// FileKey, if not nil, is the key with which everything in Data but its lock is
+	// encrypted on the disk. A log begins with it, or goes on without.
+	FileKey *disk.FileKey
 
 	// Progress, if not nil, is told how many of how many records the start has
 	// checked.
@@ -82,6 +92,7 @@ type Server struct {
 	desk     *intake.Desk
 	tree     *tree.Tree
 	store    *store.Store
+	keeper   *keeper.Keeper
 	witness  *cosigning // nil without a policy
 	proxies  []*gateway
 	lock     io.Closer
@@ -108,14 +119,27 @@ func (s *Server) open(ctx context.Context) (err error) {
 	if s.lock, err = disk.Lock(s.cfg.Data); err != nil {
 		return err
 	}
+	if err := s.encrypt(); err != nil {
+		return err
+	}
 	for _, part := range []func(context.Context) error{
-		s.openKeys, s.openStore, s.openJournal, s.openTree, s.openDesk, s.openWitness, s.openGateways, s.openFirstKey,
+		s.openKeys, s.openKeeper, s.openStore, s.openJournal, s.openTree, s.openDesk, s.connectKeeper,
+		s.openWitness, s.openGateways, s.openFirstKey,
 	} {
 		if err := part(ctx); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// encrypt lets everything after it see the data directory through the file key.
+func (s *Server) encrypt() (err error) {
+	if err := disk.MarkEncrypted(s.cfg.Data, s.cfg.FileKey); err != nil || s.cfg.FileKey == nil {
+		return err
+	}
+	s.cfg.Data, err = disk.Encrypt(s.cfg.Data, s.cfg.FileKey)
+	return err
 }
 
 func (s *Server) openJournal(context.Context) error {
@@ -167,6 +191,7 @@ func (s *Server) openDesk(ctx context.Context) (err error) {
 	s.desk, err = intake.Open(ctx, intake.Config{
 		Log: s.cfg.Log, Journal: s.journal, Catalogue: s.cfg.Catalogue, Sources: sources,
 		OpenKey: s.store.OpenKey(), Sealed: s.store.Sealed(), Known: s.store.Known, Snapshot: snapshot,
+		Anonymise: intake.Anonymisation{V4: s.cfg.File.Anonymise.IPv4, V6: s.cfg.File.Anonymise.IPv6},
 	}, progress)
 	if err != nil {
 		return err
@@ -180,7 +205,7 @@ func (s *Server) openDesk(ctx context.Context) (err error) {
 }
 
 // views returns all views.
-func (s *Server) views() []view.View { return []view.View{s.tree, s.store} }
+func (s *Server) views() []view.View { return []view.View{s.tree, s.store, s.keeper} }
 
 // Run serves the log until ctx ends or a part of it fails, and closes it.
 //
@@ -200,6 +225,7 @@ func (s *Server) Run(ctx context.Context) (err error) {
 		back.run(s.witness.Run)
 	}
 	front.run(func(ctx context.Context) error { return s.note(s.desk.Run(ctx)) })
+	front.run(s.keeper.Run)
 	for _, p := range s.proxies {
 		front.run(p.proxy.Run)
 	}
@@ -210,7 +236,10 @@ func (s *Server) Run(ctx context.Context) (err error) {
 	}
 
 	hello := s.hello()
-	err = s.greet(inside, hello.Records)
+	err = s.keeper.Replay(inside)
+	if err == nil {
+		err = s.greet(inside, hello.Records)
+	}
 	if err == nil {
 		if s.cfg.Ready != nil {
 			s.cfg.Ready(hello)
@@ -324,7 +353,7 @@ func ignoreClosed(err error) error {
 // api returns the API over all parts.
 func (s *Server) api() *api.API {
 	a := &api.API{
-		Log: s.cfg.Log, Version: s.cfg.Version, Journal: s.journal, Desk: s.desk, Store: s.store, Tree: s.tree,
+		Log: s.cfg.Log, Version: s.cfg.Version, Journal: s.journal, Desk: s.desk, Store: s.store, Tree: s.tree, Keeper: s.keeper,
 		Keys: s.keys, KeyDir: s.keyDir, Catalogue: s.cfg.Catalogue, Views: s.views(), Registry: s.metrics,
 		Trouble: s.trouble, Stopping: s.stopping,
 	}

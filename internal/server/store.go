@@ -15,11 +15,15 @@ func (s *Server) openStore(context.Context) error {
 	}
 	s.store, err = store.Open(store.Config{
 		Dir: dir, Log: s.cfg.Log, Family: s.cfg.Catalogue.RetentionOf, Derive: s.derive(),
+		Limit: s.keeper.Limit, Held: s.keeper.Held,
 	})
 	return err
 }
 
 // derive returns what answers derive from events.
 func (s *Server) derive() *query.Derive {
-	return &query.Derive{Severity: func(tag string) string { return string(s.cfg.Catalogue.SeverityOf(tag)) }}
+	return &query.Derive{
+		Severity: func(tag string) string { return string(s.cfg.Catalogue.SeverityOf(tag)) },
+		Country:  s.cfg.Country,
+	}
 }

@@ -139,10 +139,13 @@ func (t *tally) segment(ctx context.Context, h *handle) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	l := t.store.limits(h.Family, t.now)
+	l := t.store.limits(h.Family, t.now).of(h)
 	r, narrowed := l.request(t.request.Query, t.store.cfg.Derive)
 	if h.EndTime < r.After || h.FirstTime >= r.Before {
 		return nil
+	}
+	if err := h.usable(); err != nil {
+		return err
 	}
 	if t.store.now().After(t.deadline) {
 		t.expire()
@@ -150,9 +153,13 @@ func (t *tally) segment(ctx context.Context, h *handle) error {
 	}
 	x, err := h.Reader().Select(r)
 	if err != nil {
-		return err
+		return h.noted(err)
 	}
-	return t.selection(x, &l, narrowed)
+	if err := t.selection(x, &l, narrowed); err != nil {
+		return h.noted(err)
+	}
+	x.Release()
+	return nil
 }
 
 func (t *tally) expire() {
@@ -163,38 +170,18 @@ func (t *tally) expire() {
 
 // selection counts the rows of one table or segment.
 func (t *tally) selection(x *segment.Selection, l *limits, narrowed bool) error {
-	rows, err := t.rows(x, l, narrowed)
+	rows, hidden, err := t.rows(x, l, narrowed)
 	if err != nil || len(rows) == 0 {
 		return err
 	}
-	var kinds []int64
-	values := make([]map[string]int64, len(t.request.Fields))
-	for i, name := range t.request.Fields {
-		f := fields[name]
-		values[i] = make(map[string]int64)
-		add := func(value string, n int) {
-			if value = f.derive.of(value, t.store.cfg.Derive); value != "" {
-				values[i][value] += int64(n)
-			}
-		}
-		if f.kind != "" {
-			if kinds == nil {
-				kinds = countKinds(x, rows)
-			}
-			for k, value := range x.Kinds(f.kind) {
-				if k < len(kinds) && kinds[k] > 0 {
-					add(value, int(kinds[k]))
-				}
-			}
-			continue
-		}
-		for _, c := range f.columns {
-			if err := x.Values(c, rows, add); err != nil {
-				return err
-			}
-		}
+	values, err := t.valuesOf(x, rows, hidden)
+	if err != nil {
+		return err
 	}
-	buckets := t.bucketed(x, rows)
+	buckets, err := t.bucketed(x, rows)
+	if err != nil {
+		return err
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.events += int64(len(rows))
@@ -209,57 +196,84 @@ func (t *tally) selection(x *segment.Selection, l *limits, narrowed bool) error 
 	return nil
 }
 
-// rows returns the rows that match, in ascending order.
-func (t *tally) rows(x *segment.Selection, l *limits, narrowed bool) (rows []uint32, err error) {
+// valuesOf counts the values of each field in rows; of hidden, which are some of
+// them, what is personal does not count.
+func (t *tally) valuesOf(x *segment.Selection, rows, hidden []uint32) ([]map[string]int64, error) {
+	var kinds []int64
+	list := make([]map[string]int64, len(t.request.Fields))
+	for i, name := range t.request.Fields {
+		f := fields[name]
+		values := make(map[string]int64)
+		list[i] = values
+		add := func(value string, n int) {
+			if value = f.derive.of(value, t.store.cfg.Derive); value != "" {
+				values[value] += int64(n)
+			}
+		}
+		if f.kind == "" {
+			if err := x.Values(f.columns, rows, hidden, add); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		if kinds == nil {
+			var err error
+			if kinds, err = x.KindCounts(rows); err != nil {
+				return nil, err
+			}
+		}
+		for k, value := range x.Kinds(f.kind) {
+			if kinds[k] > 0 {
+				add(value, int(kinds[k]))
+			}
+		}
+	}
+	return list, nil
+}
+
+// rows returns the rows that match, and of these those whose personal fields
+// are hidden, both in ascending order.
+func (t *tally) rows(x *segment.Selection, l *limits, narrowed bool) (rows, hidden []uint32, err error) {
 	var inner error
 	look := !x.Exact() || narrowed
 	n := 0
 	err = x.Each(func(row uint32) bool {
-		if look {
-			if n++; n%64 == 0 && t.store.now().After(t.deadline) {
-				t.expire()
-				return false
-			}
-			ok, err := t.holds(x, l, row)
-			if err != nil {
-				inner = err
-				return false
-			}
-			if !ok {
-				return true
-			}
+		if !look {
+			rows = append(rows, row)
+			return true
 		}
-		rows = append(rows, row)
-		return true
+		if n++; n%64 == 0 && t.store.now().After(t.deadline) {
+			t.expire()
+			return false
+		}
+		ok, hides, err := t.holds(x, l, row)
+		if ok {
+			rows = append(rows, row)
+		}
+		if ok && hides {
+			hidden = append(hidden, row)
+		}
+		inner = err
+		return err == nil
 	})
 	if err == nil {
 		err = inner
 	}
 	slices.Sort(rows)
-	return rows, err
+	slices.Sort(hidden)
+	return rows, hidden, err
 }
 
-func (t *tally) holds(x *segment.Selection, l *limits, row uint32) (bool, error) {
+func (t *tally) holds(x *segment.Selection, l *limits, row uint32) (ok, hides bool, err error) {
 	micros := x.Micros(row)
 	if x.Exact() && micros >= l.events && micros >= l.personal {
-		return true, nil
+		return true, false, nil
 	}
-	return x.HoldsIf(row, func(record *event.Record) bool {
-		keep, _ := l.pass(micros, record)
+	ok, err = x.HoldsIf(row, func(record *event.Record) (keep bool) {
+		keep, hides = l.pass(micros, record)
 		return keep
 	})
-}
-
-func countKinds(x *segment.Selection, rows []uint32) []int64 {
-	var counts []int64
-	for _, row := range rows {
-		k := int(x.KindOf(row))
-		for k >= len(counts) {
-			counts = append(counts, 0)
-		}
-		counts[k]++
-	}
-	return counts
+	return ok, hides, err
 }
 
 // count returns what was counted.
@@ -277,12 +291,23 @@ func (t *tally) count() *Count {
 
 // most returns the n most frequent values.
 func most(counts map[string]int64, n int) []ValueCount {
-	list := make([]ValueCount, 0, len(counts))
-	for value, count := range counts {
-		list = append(list, ValueCount{value, count})
-	}
-	slices.SortFunc(list, func(a, b ValueCount) int {
+	better := func(a, b ValueCount) int {
 		return cmp.Or(cmp.Compare(b.Count, a.Count), cmp.Compare(a.Value, b.Value))
-	})
+	}
+	// Of many values few are kept: the list is sorted and cut whenever it has
+	// twice as many as are wanted.
+	var list []ValueCount
+	least := int64(0) // of those that were kept so far, once there are n
+	for value, count := range counts {
+		if count < least {
+			continue
+		}
+		if list = append(list, ValueCount{value, count}); len(list) == 2*n {
+			slices.SortFunc(list, better)
+			list = list[:n]
+			least = list[n-1].Count
+		}
+	}
+	slices.SortFunc(list, better)
 	return list[:min(n, len(list))]
 }

@@ -13,14 +13,23 @@ import (
 
 // An Erasure says what to erase.
 type Erasure struct {
-	// Query finds the events that may be touched.
+	// Query finds the events that may be touched; it may find others, too.
 	Query *query.Query
 
+	// Seqs, if not nil, is asked in place of Query: it returns, in ascending
+	// order, the positions from first to last of the events that may be touched.
+	Seqs func(first, last journal.Seq) []journal.Seq
+
 	// Fields returns which fields of an event are to go, all of them personal.
-	Fields func(record *event.Record) []int
+	Fields func(seq journal.Seq, record *event.Record) []int
 
 	// Touched is told of each event that loses fields, before it does.
 	Touched func(seq journal.Seq, record *event.Record, fields []int)
+
+	// Before, if not nil, is called when Touched was told of all events of a
+	// segment that lose fields, and before any of them does. After an error the
+	// segment is as it was.
+	Before func() error
 
 	// Kept is told of each event that would, but is held.
 	Kept func(seq journal.Seq, record *event.Record)
@@ -44,16 +53,12 @@ type Erased struct {
 // of them are sealed and the journal drops them, so that what is rewritten are
 // segments only. It can be called again after a power cut, and then does what
 // is left.
+//
+// A dry run looks at what is sealed only.
 func (s *Store) Erase(ctx context.Context, e Erasure) (sum Erased, err error) {
+	end := s.Sealed()
 	if !e.DryRun {
-		end, err := s.Seal(ctx)
-		if err != nil {
-			return sum, err
-		}
-		if err := s.awaitSigned(ctx, end); err != nil {
-			return sum, err
-		}
-		if err := s.drop(ctx); err != nil {
+		if end, err = s.clear(ctx); err != nil {
 			return sum, err
 		}
 	}
@@ -64,7 +69,7 @@ func (s *Store) Erase(ctx context.Context, e Erasure) (sum Erased, err error) {
 		if err := ctx.Err(); err != nil {
 			return sum, err
 		}
-		if err := s.eraseIn(h, &e, &sum); err != nil {
+		if err := s.eraseIn(h, &e, end, &sum); err != nil {
 			return sum, err
 		}
 		if e.Progress != nil {
@@ -72,6 +77,32 @@ func (s *Store) Erase(ctx context.Context, e Erasure) (sum Erased, err error) {
 		}
 	}
 	return sum, nil
+}
+
+// clear seals all records there are, and has the journal drop them. It returns
+// the position before which all are in segments only.
+func (s *Store) clear(ctx context.Context) (end journal.Seq, err error) {
+	if end, err = s.Seal(ctx); err != nil {
+		return 0, err
+	}
+	// What arrived after the journal began another file is sealed, and still in
+	// that file, which can go only after one more.
+	next, err := s.Seal(ctx)
+	if err != nil {
+		return 0, err
+	}
+	if err := s.awaitSigned(ctx, next); err != nil {
+		return 0, err
+	}
+	return end, s.drop(ctx)
+}
+
+// Generation is a number that grows with each change of the files. It is smaller
+// again only when older files were put in their place.
+func (s *Store) Generation() int64 {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.manifest.NextFile
 }
 
 // awaitSigned waits until a checkpoint covers all records before end, so that the
@@ -87,18 +118,31 @@ func (s *Store) awaitSigned(ctx context.Context, end journal.Seq) error {
 	return nil
 }
 
-// eraseIn rewrites one segment, if an event of it is touched.
-func (s *Store) eraseIn(h *handle, e *Erasure, sum *Erased) error {
-	if !h.HasSide() || h.Skeleton {
+// eraseIn rewrites one segment, if an event of it before end is touched.
+func (s *Store) eraseIn(h *handle, e *Erasure, end journal.Seq, sum *Erased) error {
+	if h.Side == "" || h.Skeleton {
 		return nil
 	}
-	touched, err := s.touched(h, e, sum)
-	if err != nil || len(touched) == 0 || e.DryRun {
-		return err
+	if h.damaged() {
+		return fmt.Errorf("store: nothing was erased in a segment: %w", h.damage.Load())
 	}
+	t := &touching{erasure: e, end: end, held: s.held(), sum: sum, touched: make(map[int64][]int)}
+	if err := t.all(h, s.cfg.Derive); err != nil || len(t.touched) == 0 || e.DryRun {
+		return h.noted(err)
+	}
+	if e.Before != nil {
+		if err := e.Before(); err != nil {
+			return err
+		}
+	}
+	return s.rewrite(h, t.touched, sum)
+}
+
+// rewrite replaces a segment by one without the touched fields, by position.
+func (s *Store) rewrite(h *handle, touched map[int64][]int, sum *Erased) error {
 	t := segment.NewTable(s.OpenKey())
 	var erased event.Record
-	err = s.each(h, func(seq int64, record *event.Record) error {
+	err := s.each(h, func(seq int64, record *event.Record) error {
 		fields, ok := touched[seq]
 		if !ok {
 			return t.Add(seq, record)
@@ -132,45 +176,81 @@ func (s *Store) eraseIn(h *handle, e *Erasure, sum *Erased) error {
 	return s.replace([]*handle{h}, []written{w}, nil, nil)
 }
 
-// touched returns the fields to erase, by position.
-func (s *Store) touched(h *handle, e *Erasure, sum *Erased) (map[int64][]int, error) {
-	r := segment.Request{Query: e.Query, Derive: s.cfg.Derive}
-	r.After, r.Before = e.Query.Span()
-	x, err := h.Reader().Select(r)
-	if err != nil {
-		return nil, err
+// A touching is what an erasure does to one segment.
+type touching struct {
+	erasure *Erasure
+	end     journal.Seq
+	held    func(event.Fields) bool
+	sum     *Erased
+	touched map[int64][]int // fields to erase, by position
+}
+
+// all looks at every event of h that may be touched.
+func (t *touching) all(h *handle, derive *query.Derive) error {
+	if t.erasure.Seqs != nil {
+		return t.at(h)
 	}
-	held := s.held()
-	touched := make(map[int64][]int)
+	q := segment.Request{Query: t.erasure.Query, Derive: derive}
+	q.After, q.Before = q.Query.Span()
+	x, err := h.Reader().Select(q)
+	if err != nil {
+		return err
+	}
 	var inner error
 	err = x.Each(func(row uint32) bool {
 		record := new(event.Record)
-		seq, err := x.Record(row, record)
-		if err != nil {
-			inner = err
-			return false
+		var seq int64
+		if seq, inner = x.Record(row, record); inner == nil {
+			t.look(journal.Seq(seq), record)
 		}
-		fields := e.Fields(record)
-		if len(fields) == 0 {
-			return true
-		}
-		if held != nil && held(record.Open()) {
-			sum.Held++
-			if e.Kept != nil {
-				e.Kept(journal.Seq(seq), record)
-			}
-			return true
-		}
-		if e.Touched != nil {
-			e.Touched(journal.Seq(seq), record, fields)
-		}
-		touched[seq] = fields
-		sum.Events++
-		sum.Fields += int64(len(fields))
-		return true
+		return inner == nil
 	})
 	if err == nil {
 		err = inner
 	}
-	return touched, err
+	return err
+}
+
+// at looks at the events of h at the positions that the erasure names.
+func (t *touching) at(h *handle) error {
+	r := h.Reader()
+	for _, seq := range t.erasure.Seqs(journal.Seq(h.FirstSeq), journal.Seq(h.LastSeq)) {
+		row, ok, err := r.RowOf(int64(seq))
+		if err != nil {
+			return err
+		}
+		if !ok { // in another family, or dropped
+			continue
+		}
+		record := new(event.Record)
+		if _, err := r.Record(row, record); err != nil {
+			return err
+		}
+		t.look(seq, record)
+	}
+	return nil
+}
+
+// look decides about one event.
+func (t *touching) look(seq journal.Seq, record *event.Record) {
+	if seq >= t.end {
+		return
+	}
+	fields := t.erasure.Fields(seq, record)
+	if len(fields) == 0 {
+		return
+	}
+	if t.held != nil && t.held(record.Open()) {
+		t.sum.Held++
+		if t.erasure.Kept != nil {
+			t.erasure.Kept(seq, record)
+		}
+		return
+	}
+	if t.erasure.Touched != nil {
+		t.erasure.Touched(seq, record, fields)
+	}
+	t.touched[int64(seq)] = fields
+	t.sum.Events++
+	t.sum.Fields += int64(len(fields))
 }

@@ -10,11 +10,12 @@ import (
 // removed if it was replaced, when nobody does.
 type handle struct {
 	*segInfo
-	*segment.Segment
+	*segment.Segment // nil if it could not be opened: see usable
 
-	store *Store
-	users atomic.Int32
-	gone  atomic.Pointer[[]string] // files to remove
+	store  *Store
+	users  atomic.Int32
+	gone   atomic.Pointer[[]string] // files to remove
+	damage atomic.Pointer[segment.DamageError]
 }
 
 // open opens a segment. The handle belongs to the caller.
@@ -33,7 +34,10 @@ func (h *handle) release() error {
 	if h.users.Add(-1) > 0 {
 		return nil
 	}
-	err := h.Segment.Close()
+	var err error
+	if h.Segment != nil {
+		err = h.Segment.Close()
+	}
 	if names := h.gone.Load(); names != nil {
 		for _, name := range *names {
 			if rerr := h.store.cfg.Dir.Remove(name); rerr != nil && err == nil {

@@ -58,14 +58,13 @@ func (i Interval) span(micros int64) (first, end int64) {
 }
 
 // bucketed counts rows by time.
-func (t *tally) bucketed(x *segment.Selection, rows []uint32) map[int64]int64 {
+func (t *tally) bucketed(x *segment.Selection, rows []uint32) (map[int64]int64, error) {
 	if t.request.Interval == None {
-		return nil
+		return nil, nil
 	}
 	counts := make(map[int64]int64)
 	first, end, n := int64(0), int64(0), int64(0)
-	for _, row := range rows {
-		at := x.Micros(row)
+	err := x.Times(rows, func(at int64) {
 		if at < first || at >= end {
 			if n > 0 {
 				counts[first] += n
@@ -74,11 +73,11 @@ func (t *tally) bucketed(x *segment.Selection, rows []uint32) map[int64]int64 {
 			n = 0
 		}
 		n++
-	}
+	})
 	if n > 0 {
 		counts[first] += n
 	}
-	return counts
+	return counts, err
 }
 
 // interval returns the interval for the span of a query.

@@ -11,7 +11,8 @@ import (
 
 // Known calls yield with the source, the ID and the position of every event
 // that is in a segment, from several goroutines at once. id is valid during the
-// call.
+// call. A segment that is damaged is passed over, which [Store.Trouble] then
+// says: an event of it that is sent again is recorded again.
 func (s *Store) Known(ctx context.Context, yield func(source string, id []byte, seq journal.Seq)) error {
 	list := s.acquire()
 	defer releaseAll(list)
@@ -22,7 +23,10 @@ func (s *Store) Known(ctx context.Context, yield func(source string, id []byte, 
 			if err := ctx.Err(); err != nil {
 				return err
 			}
-			return h.IDs(func(source string, id []byte, seq int64) { yield(source, id, journal.Seq(seq)) })
+			if h.usable() != nil {
+				return nil
+			}
+			return s.setAside(h, h.IDs(func(source string, id []byte, seq int64) { yield(source, id, journal.Seq(seq)) }))
 		})
 	}
 	return g.Wait()

@@ -39,9 +39,20 @@ func (l *limits) request(q *query.Query, derive *query.Derive) (r segment.Reques
 	r.After, r.Before = q.Span()
 	if l.held == nil {
 		r.After = max(r.After, l.events)
-		return r, l.personal > r.After
+	}
+	if l.personal > r.After {
+		r.HidesBefore = l.personal
 	}
 	return r, l.events > r.After || l.personal > r.After
+}
+
+// of returns what of l matters for a segment: where nothing personal is left
+// nothing is to be hidden.
+func (l limits) of(h *handle) limits {
+	if h.Skeleton || h.Side == "" {
+		l.personal = math.MinInt64
+	}
+	return l
 }
 
 // pass reports whether an event may be shown, and takes out of it what is

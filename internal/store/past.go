@@ -35,7 +35,7 @@ func (s *Store) Read(from journal.Seq, limit int) ([]journal.Record, error) {
 		}
 		n, err := h.readInto(records)
 		if err != nil {
-			return nil, err
+			return nil, h.noted(err)
 		}
 		bytes += n
 	}
@@ -79,6 +79,9 @@ func (s *Store) committed(from journal.Seq, n int) ([]event.Commitment, error) {
 
 // readInto sets the bodies of those records that are in h.
 func (h *handle) readInto(records []journal.Record) (bytes int, err error) {
+	if err := h.usable(); err != nil {
+		return 0, err
+	}
 	r := h.Reader()
 	first := int64(records[0].Seq)
 	i, err := r.SeqsFrom(first)

@@ -14,27 +14,62 @@ import (
 	"github.com/custody-log/custody/internal/segment"
 )
 
-// How often Run looks for work that nobody told it of.
-const restInterval = time.Minute
+// How Run works.
+const (
+	restInterval = time.Minute      // how often it looks for work that nobody told it of
+	tailAge      = 15 * time.Minute // how long records may wait to be sealed
 
-// Run seals, merges and purges until ctx ends.
+	// While records arrive, merging takes one part in mergeShare of the time of
+	// one core.
+	mergeShare = 5
+)
+
+// Run seals and merges until ctx ends.
 func (s *Store) Run(ctx context.Context) error {
 	rest := time.NewTicker(restInterval)
 	defer rest.Stop()
+	var merge <-chan time.Time
 	for {
 		err := s.sealFrozen(ctx)
-		if err == nil {
-			err = s.Tidy(ctx)
+		if err == nil && merge == nil {
+			merge, err = s.mergeSome()
 		}
 		if err != nil && ctx.Err() == nil {
 			return s.fail(err)
 		}
 		select {
 		case <-s.wake:
+		case <-merge:
+			merge = nil
 		case <-rest.C:
+			s.freezeOld()
 		case <-ctx.Done():
 			return nil
 		}
+	}
+}
+
+// mergeSome merges once. If that leaves work, it returns when to go on.
+func (s *Store) mergeSome() (again <-chan time.Time, err error) {
+	before, begin := s.Cursor(), s.now()
+	merged, err := s.mergeSmall()
+	if err != nil || !merged {
+		return nil, err
+	}
+	pause := time.Millisecond
+	if s.Cursor() > before {
+		pause = (mergeShare - 1) * s.now().Sub(begin)
+	}
+	return time.After(pause), nil
+}
+
+// freezeOld hands over the tables when their oldest record has waited long
+// enough.
+func (s *Store) freezeOld() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.frozen == nil && s.active.rows > 0 && s.now().Sub(s.active.begun) >= tailAge {
+		s.freeze()
 	}
 }
 

@@ -138,7 +138,7 @@ func (s *Store) Search(ctx context.Context, r Request) (*Answer, error) {
 		a.Next = &Cursor{r.Oldest, places[r.Limit-1]}
 		a.Complete = true
 	case m.expired:
-		a.Next = &Cursor{r.Oldest, m.last}
+		a.Next = &Cursor{r.Oldest, m.reached()}
 	}
 	return a, s.commit(a.Found)
 }
@@ -187,8 +187,12 @@ type merging struct {
 	deadline time.Time
 	taken    journal.Seq
 
+	records []event.Record // to be used for what is found, if they are not empty
+	used    int            // of them
+
 	handles []*handle
 	waiting []*handle // not opened yet, the next one last
+	opened  []*segment.Selection
 	heap    []*stream
 
 	last    segment.Place // the last row looked at
@@ -265,6 +269,10 @@ func (m *merging) tables(limit int) error {
 }
 
 func (m *merging) close() {
+	for _, x := range m.opened {
+		x.Release()
+	}
+	m.opened = nil
 	releaseAll(m.handles)
 	m.handles = nil
 }
@@ -284,21 +292,29 @@ func (m *merging) admit() error {
 			m.waiting = append(m.waiting, h)
 			return nil
 		}
-		x := &stream{merging: m, handle: h, limits: m.store.limits(h.Family, m.now)}
+		if err := h.usable(); err != nil {
+			return err
+		}
+		x := &stream{merging: m, handle: h, limits: m.store.limits(h.Family, m.now).of(h)}
 		r, _ := x.limits.request(m.query, m.store.cfg.Derive)
 		var err error
 		if x.selection, err = h.Reader().Select(r); err != nil {
-			return err
+			return h.noted(err)
 		}
 		x.exact = x.selection.Exact()
 		if x.walk, err = x.selection.Walk(!m.oldest, m.from); err != nil {
+			return h.noted(err)
+		}
+		ok, err := x.step()
+		if err != nil {
 			return err
 		}
-		if ok, err := x.step(); err != nil {
-			return err
-		} else if ok {
-			heap.Push(m, x)
+		if !ok {
+			x.selection.Release()
+			continue
 		}
+		m.opened = append(m.opened, x.selection)
+		heap.Push(m, x)
 	}
 	return nil
 }
@@ -313,7 +329,7 @@ func (x *stream) step() (ok bool, err error) {
 		return true, nil
 	}
 	x.row, x.place, ok, err = x.walk.Next()
-	return ok, err
+	return ok, x.handle.noted(err)
 }
 
 // late reports whether the time is up, and remembers it.
@@ -322,6 +338,30 @@ func (m *merging) late() bool {
 		m.expired = m.ctx.Err() != nil || m.store.now().After(m.deadline)
 	}
 	return m.expired
+}
+
+// reached returns the last place that is behind the search: where the next row
+// is, or may be at the earliest, comes after it. Segments in which nothing was
+// found have no row that could say so.
+func (m *merging) reached() segment.Place {
+	var next []segment.Place
+	if len(m.heap) > 0 {
+		next = append(next, m.heap[0].place)
+	}
+	if n := len(m.waiting); n > 0 && m.oldest {
+		next = append(next, segment.Place{Micros: m.waiting[n-1].FirstTime})
+	} else if n > 0 {
+		next = append(next, segment.Place{Micros: m.waiting[n-1].EndTime, Seq: math.MaxInt64 - 1})
+	}
+	if len(next) == 0 {
+		return m.last
+	}
+	if m.oldest {
+		p := slices.MinFunc(next, segment.Place.Compare)
+		return slices.MaxFunc([]segment.Place{m.last, {Micros: p.Micros, Seq: p.Seq - 1}}, segment.Place.Compare)
+	}
+	p := slices.MaxFunc(next, segment.Place.Compare)
+	return slices.MinFunc([]segment.Place{m.last, {Micros: p.Micros, Seq: p.Seq + 1}}, segment.Place.Compare)
 }
 
 // next returns the next event that matches.
@@ -369,7 +409,7 @@ func (x *stream) advance() (bool, error) {
 // look returns the event at hand, if it matches.
 func (x *stream) look() (found Found, ok bool, err error) {
 	m := x.merging
-	record := new(event.Record)
+	record := m.blank()
 	if x.handle == nil {
 		body, err := m.store.fetch(x.place.Seq)
 		if err != nil {
@@ -379,13 +419,12 @@ func (x *stream) look() (found Found, ok bool, err error) {
 			return Found{}, false, err
 		}
 	} else if _, err := x.selection.Record(x.row, record); err != nil {
-		return Found{}, false, err
+		return Found{}, false, x.handle.noted(err)
 	}
-	keep, hidden := x.limits.pass(x.place.Micros, record)
-	if !keep {
+	if keep, _ := x.limits.pass(x.place.Micros, record); !keep {
 		return Found{}, false, nil
 	}
-	if !x.exact || hidden {
+	if !x.exact || x.place.Micros < x.limits.personal {
 		m.looked++
 		if !m.query.Match(record.Open(), m.store.cfg.Derive) {
 			return Found{}, false, nil

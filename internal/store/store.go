@@ -71,15 +71,15 @@ type Config struct {
 	Held func() func(fields event.Fields) bool
 
 	CacheBytes int64 // of pages in memory; 0: 128 MiB
-	SealRows   int   // 0: 262,144
-	SealBytes  int64 // of a table; 0: 160 MiB
+	SealRows   int   // 0: 131,072
+	SealBytes  int64 // of all tables; 0: 96 MiB
 }
 
 // Defaults of a Config.
 const (
 	defaultCacheBytes = 128 << 20
-	defaultSealRows   = 1 << 18
-	defaultSealBytes  = 160 << 20
+	defaultSealRows   = 1 << 17
+	defaultSealBytes  = 96 << 20
 )
 
 // A Store is a [view.View]. Its methods may be called concurrently, except
@@ -119,6 +119,7 @@ type generation struct {
 	first, end journal.Seq
 	tables     map[string]*segment.Table // by family
 	rows       int
+	begun      time.Time // when the first row came
 	scratch    event.Record
 }
 
@@ -134,8 +135,7 @@ func Open(c Config) (*Store, error) {
 	if c.SealBytes == 0 {
 		c.SealBytes = defaultSealBytes
 	}
-	s := &Store{cfg: c, cache: segment.NewCache(c.CacheBytes), wake: make(chan struct{}, 1), now: time.Now, spare: make(map[string]*segment.Table)}
-	s.sealed = sync.NewCond(&s.mu)
+	s := newStore(c)
 	m, err := loadManifest(c.Dir)
 	if err != nil {
 		return nil, err
@@ -150,14 +150,23 @@ func Open(c Config) (*Store, error) {
 		return nil, err
 	}
 	for _, info := range m.Segments {
-		h, err := s.open(info)
+		h, err := s.openKept(info)
 		if err != nil {
 			return nil, errors.Join(err, s.Close())
+		}
+		if h.damaged() {
+			_ = s.setAside(h, h.damage.Load()) // which says it
 		}
 		s.segments = append(s.segments, h)
 	}
 	s.active = s.newGeneration(journal.Seq(m.Sealed))
 	return s, nil
+}
+
+func newStore(c Config) *Store {
+	s := &Store{cfg: c, cache: segment.NewCache(c.CacheBytes), wake: make(chan struct{}, 1), now: time.Now, spare: make(map[string]*segment.Table)}
+	s.sealed = sync.NewCond(&s.mu)
+	return s
 }
 
 func newManifest(dir disk.FS) (*manifest, error) {
@@ -284,6 +293,9 @@ func (s *Store) take(r journal.Record) error {
 	if err := t.Add(int64(r.Seq), &g.scratch); err != nil {
 		return fmt.Errorf("store: %w", err)
 	}
+	if g.rows == 0 {
+		g.begun = s.now()
+	}
 	g.end++
 	g.rows++
 	return nil
@@ -371,4 +383,21 @@ func textOf(r *event.Record, name string) string {
 		}
 	}
 	return ""
+}
+
+// Segments returns how many segments there are.
+func (s *Store) Segments() int {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return len(s.segments)
+}
+
+// Bytes returns how many bytes the segments have on disk.
+func (s *Store) Bytes() (sum int64) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	for _, h := range s.segments {
+		sum += h.segInfo.Bytes
+	}
+	return sum
 }

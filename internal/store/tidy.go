@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"math"
 	"slices"
 	"time"
 
@@ -19,12 +20,8 @@ const (
 	spanShare  = 16 // a merged segment spans at most this part of how long its family is kept
 )
 
-// Tidy drops what is past its time, and merges what is small, until nothing is
-// left to do.
+// Tidy merges what is small, until nothing is left to do.
 func (s *Store) Tidy(ctx context.Context) error {
-	if _, err := s.Purge(ctx); err != nil {
-		return err
-	}
 	for ctx.Err() == nil {
 		merged, err := s.mergeSmall()
 		if err != nil || !merged {
@@ -55,6 +52,9 @@ func (s *Store) Purge(ctx context.Context) (p Purged, err error) {
 		if ctx.Err() != nil {
 			return p, ctx.Err()
 		}
+		if h.damaged() {
+			continue
+		}
 		l := s.limits(h.Family, s.now())
 		switch {
 		case h.EndTime < l.events && held == nil:
@@ -62,7 +62,7 @@ func (s *Store) Purge(ctx context.Context) (p Purged, err error) {
 			p.Segments++
 			p.Events += int64(h.Rows)
 			p.Bytes += h.Bytes
-		case h.FirstTime < l.events-s.slack(l) || h.EndTime < l.events,
+		case l.events > math.MinInt64 && h.FirstTime < l.events-s.slack(l), h.EndTime < l.events,
 			h.EndTime < l.personal && h.Side != "" && !h.Skeleton:
 			later = append(later, h)
 		}
@@ -73,7 +73,10 @@ func (s *Store) Purge(ctx context.Context) (p Purged, err error) {
 		}
 	}
 	for _, h := range later {
-		if err := s.expire(h, &p); err != nil {
+		sum := p
+		if err := s.expire(h, &sum); err == nil {
+			p = sum
+		} else if err := s.setAside(h, err); err != nil {
 			return p, err
 		}
 	}
@@ -199,6 +202,9 @@ func (s *Store) mergeSmall() (merged bool, err error) {
 	for _, h := range run {
 		skeleton = skeleton && h.Skeleton
 		if err := s.each(h, t.Add); err != nil {
+			if err = s.setAside(h, err); err == nil {
+				return true, nil // there may be another run
+			}
 			return false, fmt.Errorf("store: merge: %w", err)
 		}
 	}
@@ -218,7 +224,7 @@ func (s *Store) smallRun() []*handle {
 	least := s.cfg.SealRows + 1
 	for i, first := range list {
 		rows, largest := 0, 0
-		for k := i; k < len(list) && list[k].Family == first.Family && list[k].Skeleton == first.Skeleton; k++ {
+		for k := i; k < len(list) && list[k].Family == first.Family && list[k].Skeleton == first.Skeleton && !list[k].damaged(); k++ {
 			h := list[k]
 			rows += h.Rows
 			largest = max(largest, h.Rows)
@@ -242,7 +248,7 @@ func (s *Store) mergeSpan(family string) int64 {
 	l := s.limits(family, now)
 	span := int64(1) << 62
 	for _, limit := range []int64{l.events, l.personal} {
-		if limit > -(1 << 62) {
+		if limit > math.MinInt64 {
 			span = min(span, s.slack(limits{events: limit}))
 		}
 	}

@@ -27,15 +27,20 @@ func (s *Store) Values(ctx context.Context, name, prefix string, limit int) ([]s
 			return nil, err
 		}
 		l := s.limits(h.Family, s.now())
-		if h.EndTime < max(l.events, l.personal) {
+		l.held = nil // what is held is not offered to who types
+		if h.EndTime < l.events {
 			continue // past its time
 		}
-		x, err := h.Reader().Select(segment.Request{Query: new(query.Query), After: 1, Before: 0})
-		if err != nil {
+		if err := h.usable(); err != nil {
 			return nil, err
 		}
-		if err := v.take(x); err != nil {
-			return nil, err
+		r, _ := l.request(new(query.Query), nil)
+		x, err := h.Reader().Select(r)
+		if err == nil {
+			err = v.take(x, true)
+		}
+		if err != nil {
+			return nil, h.noted(err)
 		}
 	}
 	return v.sorted(), nil
@@ -62,9 +67,12 @@ func (v *valueSet) tables(s *Store) (list []*handle, err error) {
 			continue
 		}
 		for _, family := range g.families() {
-			x, err := g.tables[family].Select(segment.Request{Query: new(query.Query), After: 1, Before: 0})
+			l := s.limits(family, s.now())
+			l.held = nil
+			r, _ := l.request(new(query.Query), nil)
+			x, err := g.tables[family].Select(r)
 			if err == nil {
-				err = v.take(x)
+				err = v.take(x, false)
 			}
 			if err != nil {
 				return list, err
@@ -74,8 +82,9 @@ func (v *valueSet) tables(s *Store) (list []*handle, err error) {
 	return list, nil
 }
 
-// take adds the first values of one table or segment.
-func (v *valueSet) take(x *segment.Selection) error {
+// take adds the first values of one table or segment, all of them if they do
+// not come sorted.
+func (v *valueSet) take(x *segment.Selection, sorted bool) error {
 	if v.field.kind != "" {
 		for _, value := range x.Kinds(v.field.kind) {
 			v.add(value)
@@ -91,7 +100,7 @@ func (v *valueSet) take(x *segment.Selection) error {
 			if v.add(value) {
 				fresh++
 			}
-			return v.field.derive != asIs || fresh < v.limit
+			return !sorted || v.field.derive != asIs || fresh < v.limit
 		})
 		if err != nil {
 			return err

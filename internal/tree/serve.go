@@ -106,6 +106,13 @@ func (t *Tree) Prove(seq journal.Seq) (*proof.Proof, error) {
 	if int64(seq) >= signed.N {
 		signed = t.Latest()
 	}
+	return t.ProveAt(seq, signed)
+}
+
+// ProveAt is [Tree.Prove] under a checkpoint that the tree returned earlier, so
+// that many records can be proved under one. If it does not cover the record,
+// the error is [ErrNotYet].
+func (t *Tree) ProveAt(seq journal.Seq, signed Signed) (*proof.Proof, error) {
 	if seq < 0 || int64(seq) >= signed.N {
 		return nil, fmt.Errorf("tree: prove record %d: %w", seq, ErrNotYet)
 	}
