@@ -19,6 +19,9 @@ import (
 type kind struct {
 	key    string
 	fields []kindField
+
+	// Where tag, outcome, source and trust are in fields; -1: there is none.
+	tag, outcome, source, trust int
 }
 
 // A kindField is a field that the rows of a kind have.
@@ -44,15 +47,30 @@ func (f *kindField) part() part {
 
 // parseKind reads a kind. It panics with a [*DamageError] if it is none.
 func parseKind(key string) *kind {
-	k := &kind{key: key}
+	k := &kind{key: key, tag: -1, outcome: -1, source: -1, trust: -1}
 	d := footer{data: []byte(key)}
 	for len(d.data) > 0 {
 		if len(k.fields) == event.MaxFields {
 			panic(damagef("a kind has more than %d fields", event.MaxFields))
 		}
 		k.fields = append(k.fields, d.kindField(len(k.fields)))
+		k.note(len(k.fields) - 1)
 	}
 	return k
+}
+
+// note remembers where field i is, if it is asked for often.
+func (k *kind) note(i int) {
+	switch k.fields[i].Code() {
+	case tagCode:
+		k.tag = i
+	case outcomeCode:
+		k.outcome = i
+	case sourceCode:
+		k.source = i
+	case trustCode:
+		k.trust = i
+	}
 }
 
 func (f *footer) kindField(number int) (k kindField) {

@@ -175,39 +175,35 @@ func (e *evaluation) byKind(t *query.Term) set {
 // kindHolds reports whether rows of a kind may match t, and if so, whether all
 // do.
 func (e *evaluation) kindHolds(t *query.Term, k *kind) (holds, sure bool) {
-	code := tagCode
+	at := k.tag
 	switch t.Kind {
 	case query.Outcome:
-		code = outcomeCode
+		at = k.outcome
 	case query.Source:
-		code = sourceCode
+		at = k.source
 	case query.Trust:
-		code = trustCode
+		at = k.trust
 	default:
 	}
-	for i := range k.fields {
-		f := &k.fields[i]
-		if f.Code() != code {
-			continue
-		}
-		if f.where != inKind {
-			return true, false
-		}
-		value := f.Value
-		switch t.Kind {
-		case query.Class:
-			class, _, _ := bytes.Cut(value, []byte(":"))
-			value = class
-		case query.Severity:
-			if e.derive == nil || e.derive.Severity == nil {
-				return false, true
-			}
-			value = []byte(e.derive.Severity(string(value)))
-		default:
-		}
-		return t.Matches(value), true
+	if at < 0 {
+		return false, true
 	}
-	return false, true
+	f := &k.fields[at]
+	if f.where != inKind {
+		return true, false
+	}
+	value := f.Value
+	switch t.Kind {
+	case query.Class:
+		value, _, _ = bytes.Cut(value, []byte(":"))
+	case query.Severity:
+		if e.derive == nil || e.derive.Severity == nil {
+			return false, true
+		}
+		value = []byte(e.derive.Severity(string(value)))
+	default:
+	}
+	return t.Matches(value), true
 }
 
 var (

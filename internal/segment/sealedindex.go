@@ -122,6 +122,9 @@ func (v *sealedValues) rows(c Column, ids []uint32) []uint32 {
 	for _, id := range ids {
 		rows = k.postings.of(rows, int(id))
 	}
+	if len(ids) > 16 && len(rows) > 1000 {
+		return ordered(rows, v.segmentPart.rows)
+	}
 	return sorted(rows)
 }
 

@@ -1,6 +1,9 @@
 package segment
 
-import "slices"
+import (
+	"math/bits"
+	"slices"
+)
 
 // A set is rows: those of a list, or those for which a test holds.
 type set struct {
@@ -156,4 +159,20 @@ func sorted(rows []uint32) []uint32 {
 		slices.Sort(rows)
 	}
 	return slices.Compact(rows)
+}
+
+// ordered is sorted for many rows, all below n: it marks each and collects the
+// marks.
+func ordered(rows []uint32, n int) []uint32 {
+	marks := make([]uint64, (n+63)/64)
+	for _, row := range rows {
+		marks[row/64] |= 1 << (row % 64)
+	}
+	rows = rows[:0]
+	for i, word := range marks {
+		for ; word != 0; word &= word - 1 {
+			rows = append(rows, uint32(64*i+bits.TrailingZeros64(word)))
+		}
+	}
+	return rows
 }
