@@ -51,6 +51,7 @@ type exporting struct {
 	out    *pieces
 	sink   sink
 	rows   int64
+	asked  journal.Seq // records there were when the answer began
 	taken  journal.Seq // records the store had taken in
 	signed tree.Signed
 }
@@ -67,7 +68,7 @@ type sink interface {
 	sum() (string, error)
 
 	// close writes what says that it was all. The export is recorded by then.
-	close() error
+	close(ctx context.Context) error
 }
 
 // export answers with all events that match. That it was made is an event.
@@ -104,7 +105,7 @@ func (a *API) export(w http.ResponseWriter, r *http.Request, key *auth.Key) erro
 		err = rerr
 	}
 	if err == nil {
-		err = x.sink.close()
+		err = x.sink.close(ctx)
 	}
 	if err != nil {
 		x.out.breakOff()
@@ -212,15 +213,15 @@ func (a *API) cursorAfter(text string, oldest bool) (*store.Cursor, error) {
 
 // begin writes the head of the answer. After an error nothing is written.
 func (x *exporting) begin(ctx context.Context, w http.ResponseWriter) (err error) {
-	size := x.api.Journal.Size()
-	if err := x.api.caughtUp(ctx, size); err != nil {
+	x.asked = x.api.Journal.Size()
+	if err := x.api.caughtUp(ctx, x.asked); err != nil {
 		return err
 	}
 	x.out = &pieces{w: w, control: http.NewResponseController(w)}
 	media, name := "application/jsonl", "export.ndjson"
 	switch x.format {
 	case asReceipts:
-		if err := x.beginReceipts(ctx, size); err != nil {
+		if err := x.beginReceipts(ctx); err != nil {
 			return err
 		}
 		x.sink = &receiptLines{lines{x: x}}
@@ -245,8 +246,8 @@ func (x *exporting) begin(ctx context.Context, w http.ResponseWriter) (err error
 
 // beginReceipts waits for the checkpoint that all receipts are to be under, and
 // refuses to make more of them than a bundle takes.
-func (x *exporting) beginReceipts(ctx context.Context, size journal.Seq) (err error) {
-	if x.signed, err = x.checkpoint(ctx, size); err != nil {
+func (x *exporting) beginReceipts(ctx context.Context) (err error) {
+	if x.signed, err = x.checkpoint(ctx, x.asked); err != nil {
 		return err
 	}
 	n := int64(len(x.named))

@@ -282,7 +282,7 @@ func TestExportLimit(t *testing.T) {
 	var open []io.Closer
 	status := 0
 	for range 5 {
-		resp := b.start(server, "/v1/export")
+		resp := b.start(server, "/v1/export") //nolint:bodyclose // below
 		open = append(open, resp.Body)
 		if status = resp.StatusCode; status != http.StatusOK {
 			break
@@ -390,5 +390,51 @@ func BenchmarkExport(b *testing.B) {
 			b.ReportMetric(float64(n)*float64(b.N)/b.Elapsed().Seconds(), "events/s")
 			b.ReportMetric(float64(bytes)/n, "B/event")
 		})
+	}
+}
+
+// Somebody who was erased must be gone from exports as well, can still be told
+// apart and found by the pseudonym, and what is left still proves.
+func TestExportOfErased(t *testing.T) {
+	b := openKept(t)
+	b.submit(published)
+	b.submit(login("l-1", "bob"))
+	w := b.do(call{
+		method: "POST", path: "/v1/erasures", scope: auth.Admin, header: jsonBody,
+		body: `{"subject":{"type":"user","id":"u-1041","name":"alice"},"reason":"asked for"}`,
+	})
+	erasure := decode[struct{ ID, State, Pseudonym string }](t, w)
+	for deadline := time.Now().Add(20 * time.Second); erasure.State != "done"; {
+		if time.Now().After(deadline) {
+			t.Fatalf("erasure %s is %s", erasure.ID, erasure.State)
+		}
+		w := b.do(call{method: "GET", path: "/v1/erasures/" + erasure.ID, scope: auth.Admin})
+		erasure = decode[struct{ ID, State, Pseudonym string }](t, w)
+	}
+	all := b.export("")
+	if strings.Contains(all, "alice") || !strings.Contains(all, `"actor":{"type":"user","name":"`+erasure.Pseudonym+`"}`) || len(seqsOf(t, all)) != 2 {
+		t.Errorf("the export is %s", all)
+	}
+	if named := b.export("q=project:demo-pkg+actor:" + erasure.Pseudonym); len(seqsOf(t, named)) != 1 || !strings.Contains(named, erasure.Pseudonym) {
+		t.Errorf("the export for the pseudonym is %s", named)
+	}
+	if w := b.do(call{method: "GET", path: "/v1/export?last=1&q=actor:" + erasure.Pseudonym, scope: auth.Read}); w.Code != http.StatusBadRequest {
+		t.Errorf("going on with it = %d %s, want 400", w.Code, w.Body)
+	}
+	policy, err := b.tree.Keys().Policy()
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, _, _ := strings.Cut(b.export("format=receipts&q=project:demo-pkg"), "\n")
+	var l struct{ Receipt string }
+	if err := json.Unmarshal([]byte(first), &l); err != nil {
+		t.Fatal(err)
+	}
+	r, err := proof.ParseReceipt([]byte(l.Receipt))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if v, err := r.Verify(policy); err != nil || v.Seq != 0 || v.Hidden == 0 || strings.Contains(l.Receipt, "alice") {
+		t.Errorf("the receipt: %v, %+v", err, v)
 	}
 }

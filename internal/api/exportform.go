@@ -87,7 +87,7 @@ func (f *fileSink) sum() (string, error) {
 	return f.writer.File("").SHA256, nil
 }
 
-func (f *fileSink) close() error { return nil }
+func (f *fileSink) close(context.Context) error { return nil }
 
 // A headless writer leaves out the first line: the file that is gone on with has
 // one.
@@ -161,7 +161,7 @@ func (l *lines) sum() (string, error) { return "", nil }
 // An exportEnd is the last line.
 type exportEnd struct {
 	Rows       int64       `json:"rows"`
-	Behind     journal.Seq `json:"behind"` // events at the end of the log that were not searched yet
+	Behind     journal.Seq `json:"behind"` // events that were there at the beginning and could not be searched
 	Origin     string      `json:"origin"`
 	Checkpoint string      `json:"checkpoint"` // the signed note; it covers all rows
 }
@@ -169,8 +169,7 @@ type exportEnd struct {
 // end writes the last line.
 func (l *lines) end(checkpoint []byte) error {
 	x := l.x
-	const own = 1 // the event of this export, which came after
-	end := exportEnd{x.rows, max(0, x.api.Journal.Size()-x.taken-own), x.api.Tree.Keys().Origin(), string(checkpoint)}
+	end := exportEnd{x.rows, max(0, x.asked-x.taken), x.api.Tree.Keys().Origin(), string(checkpoint)}
 	if err := l.line(map[string]exportEnd{"end": end}); err != nil {
 		return err
 	}
@@ -191,8 +190,8 @@ func (l *recordLines) row(r *export.Row) error {
 	return l.line(rowLine{Seq: r.Seq, Severity: r.Severity, Text: r.Text, Record: bare.AppendBody(nil)})
 }
 
-func (l *recordLines) close() error {
-	signed, err := l.x.checkpoint(context.Background(), l.x.taken)
+func (l *recordLines) close(ctx context.Context) error {
+	signed, err := l.x.checkpoint(ctx, l.x.taken)
 	if err != nil {
 		return err
 	}
@@ -239,4 +238,4 @@ func (l *receiptLines) row(r *export.Row) error {
 	return l.line(rowLine{Seq: r.Seq, Severity: r.Severity, Text: r.Text, Receipt: string(text)})
 }
 
-func (l *receiptLines) close() error { return l.end(l.x.signed.Message) }
+func (l *receiptLines) close(context.Context) error { return l.end(l.x.signed.Message) }

@@ -63,16 +63,6 @@ func (m *Manifest) Bytes() (sum int64) {
 	return sum
 }
 
-// file returns the file at a path, or nil.
-func (m *Manifest) file(path string) *File {
-	for i := range m.Files {
-		if m.Files[i].Path == path {
-			return &m.Files[i]
-		}
-	}
-	return nil
-}
-
 // parts returns the size of each part.
 func (m *Manifest) parts() map[string]int64 {
 	sizes := make(map[string]int64)

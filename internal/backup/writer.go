@@ -83,7 +83,7 @@ func (w *writer) whole(part string, size int64, read bool) (bool, error) {
 		return have == size, nil
 	}
 	if err := w.read(r, 0, size); err != nil {
-		return false, nil //nolint:nilerr // what cannot be read is written again
+		return false, nil // what cannot be read is written again
 	}
 	return nameOf(w.buf) == part, nil
 }

@@ -53,7 +53,7 @@ func commands() []*command {
 	return []*command{
 		demoCommand(), serveCommand(), proxyCommand(),
 		submitCommand(), searchCommand(), topCommand(), histogramCommand(), showCommand(), tailCommand(),
-		receiptCommand(), verifyCommand(), backupCommand(), restoreCommand(), fsckCommand(),
+		exportCommand(), receiptCommand(), verifyCommand(), backupCommand(), restoreCommand(), fsckCommand(),
 		retentionCommand(), holdCommand(), eraseCommand(), accessCommand(),
 		keysCommand(), configCommand(), doctorCommand(), versionCommand(),
 	}

@@ -117,6 +117,9 @@ func (d *diagnosis) examineKey(ctx context.Context, env *Env, c *custody.Client)
 		return
 	}
 	d.add(true, fmt.Sprintf("the API key may read; the log is %s, with %d events", info.Origin, info.Size), "")
+	for _, trouble := range info.Trouble {
+		d.add(false, trouble, "docs/backup.md says how to mend files")
+	}
 	signed := info.CheckpointSize
 	for end := time.Now().Add(signPatience); signed < info.Size && time.Now().Before(end); {
 		select {

@@ -215,10 +215,9 @@ func (r *restoring) look(ctx context.Context, c *backup.Restoring, plain disk.FS
 	if err != nil {
 		return err
 	}
-	switch {
-	case count == 0:
+	if count == 0 {
 		fmt.Fprintln(w, "it knows of no erasures")
-	default:
+	} else {
 		fmt.Fprintf(w, "it knows of %d erasures, the last asked for at %s\n", count, last.Format(time.RFC3339))
 	}
 	if r.ledger == "" {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/custody-log/custody/internal/backup"
 	"github.com/custody-log/custody/internal/disk"
+	"github.com/custody-log/custody/internal/export"
 	"github.com/custody-log/custody/internal/journal"
 	"github.com/custody-log/custody/internal/segment"
 	"github.com/custody-log/custody/internal/store"
@@ -101,12 +102,14 @@ func checkReceipt(text []byte, p *proof.Policy) (*proof.Verified, error) {
 func verifyCommand() *command {
 	return &command{
 		name:  "verify",
-		usage: "[flags] RECEIPT | DIRECTORY | URL",
-		short: "check a receipt, or a whole log",
+		usage: "[flags] RECEIPT | BUNDLE | MANIFEST | DIRECTORY | URL",
+		short: "check a receipt, an export, or a whole log",
 		long: `Checks evidence with the log's public key, or with a C2SP policy file that also names
 witnesses, and nothing else. What does not hold is said, with its place, and the exit status is 3.
 
   custody verify -key log.key receipt.txt       a receipt; "-" or nothing is standard input
+  custody verify -key log.key case.zip          a bundle of evidence, see custody export
+  custody verify events.csv.manifest.json       that the files of an export are whole
   custody verify -key log.key /backup/custody   a log's directory, while no log runs on it, or a backup
   custody verify -key log.key https://audit.example.com   a log's public tiles`,
 		run: func(ctx context.Context, env *Env, flags *flag.FlagSet, args []string) error {
@@ -117,13 +120,16 @@ witnesses, and nothing else. What does not hold is said, with its place, and the
 			if err != nil {
 				return err
 			}
-			p, err := policy(env, *key)
-			if err != nil {
-				return err
-			}
 			what := "-"
 			if len(rest) == 1 {
 				what = rest[0]
+			}
+			if strings.HasSuffix(what, export.ManifestSuffix) {
+				return verifyManifest(env, what, *key, *asJSON)
+			}
+			p, err := policy(env, *key)
+			if err != nil {
+				return err
 			}
 			v := &verification{env: env, policy: p, asJSON: *asJSON}
 			info, statErr := os.Stat(what)
@@ -132,6 +138,8 @@ witnesses, and nothing else. What does not hold is said, with its place, and the
 				return v.log(ctx, what)
 			case what != "-" && statErr == nil && info.IsDir():
 				return v.directory(ctx, what, *fileKey)
+			case what != "-" && isBundle(what):
+				return v.bundle(what)
 			}
 			return v.receipt(what)
 		},
@@ -263,6 +271,9 @@ func asFalse(err error) error {
 		return &falseError{err}
 	}
 	if _, ok := errors.AsType[*tree.FalseError](err); ok {
+		return &falseError{err}
+	}
+	if _, ok := errors.AsType[*export.FalseError](err); ok {
 		return &falseError{err}
 	}
 	if _, ok := errors.AsType[*segment.DamageError](err); ok {

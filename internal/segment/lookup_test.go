@@ -188,6 +188,53 @@ func checkSelection(t *rapid.T, what string, x *segment.Selection, q *segment.Re
 	}
 }
 
+// TestOneWhoIsTwo finds events in which the same person, project or token is
+// there more than once, in each of the places.
+func TestOneWhoIsTwo(t *testing.T) {
+	f := event.Fields{
+		event.StringField("actor.id", "7"), event.StringField("actor.name", "alice"), event.StringField("context.request_id", "r-7"),
+		event.StringField("context.trace_id", "t-7"), event.StringField("credential.id", "tok"),
+		event.StringField("on_behalf_of.id", "7"), event.StringField("on_behalf_of.name", "alice"),
+		event.StringField("subjects.0.id", "7"), event.StringField("subjects.0.name", "alice"), event.StringField("subjects.0.type", "user"),
+		event.StringField("subjects.1.id", "tok"), event.StringField("subjects.1.type", "token"),
+		event.StringField("subjects.2.id", "plain"), event.StringField("subjects.2.type", "file"),
+		event.StringField("tag", "user:login"), event.TimeField("time", start),
+	}
+	list := []*event.Record{recordOf(t, f, 1, true, nil)}
+	s, _, _ := sealed(t, []int64{0}, list)
+	for _, text := range []string{"actor:7", "on_behalf_of:7", "on_behalf_of:alice", "user:alice", "token:tok", "project:plain", "request:r-7", "request:t-7", "r-7"} {
+		q, err := query.Parse(text, start)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all := segment.Request{Query: q, After: math.MinInt64, Before: math.MaxInt64}
+		inTable, err := table(t, list).Select(all)
+		if err != nil {
+			t.Fatal(err)
+		}
+		inSegment, err := s.Reader().Select(all)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for what, x := range map[string]*segment.Selection{"table": inTable, "segment": inSegment} {
+			n := 0
+			if err := x.Each(func(uint32) bool { n++; return true }); err != nil || n != 1 {
+				t.Errorf("%s, %s: %d rows, %v", what, text, n, err)
+			}
+		}
+	}
+	for _, columns := range [][]segment.Column{{segment.Actor}, {segment.OnBehalfOf}, {segment.User}, {segment.Credential, segment.Token}} {
+		x, err := s.Reader().Select(segment.Request{Query: new(query.Query), After: math.MinInt64, Before: math.MaxInt64})
+		if err != nil {
+			t.Fatal(err)
+		}
+		n := 0
+		if err := x.Values(columns, []uint32{0}, nil, func(_ string, count int) { n += count }); err != nil || n != 1 {
+			t.Errorf("columns %v: counted %d, %v, want 1", columns, n, err)
+		}
+	}
+}
+
 // TestValuesAreCountedOncePerEvent compares counts with those of a look at every
 // event: a project and its version in one event are one project.
 func TestValuesAreCountedOncePerEvent(t *testing.T) {

@@ -80,7 +80,6 @@ func anyFields(t *rapid.T) event.Fields {
 	return f
 }
 
-
 // recordOf returns the record of f, without the personal fields that erase
 // chooses.
 func recordOf(t tester, f event.Fields, number uint64, derived bool, erase func(i int) bool) *event.Record {

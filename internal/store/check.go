@@ -219,10 +219,14 @@ func (k *check) segment(ctx context.Context, h *handle) error {
 		k.step(h.Rows)
 		return nil
 	}
-	if err := h.CheckPages(); err != nil {
+	r := &rowChecker{check: k, h: h, reader: h.Reader(), commitment: k.Commitment()}
+	err := h.CheckPages()
+	if err == nil {
+		err = r.reader.Load()
+	}
+	if err != nil {
 		k.damage(h, err, -1, 0)
 	}
-	r := &rowChecker{check: k, h: h, reader: h.Reader(), commitment: k.Commitment()}
 	if err := r.all(ctx); err != nil {
 		return err
 	}

@@ -97,7 +97,7 @@ func TestDamagedSegment(t *testing.T) {
 func TestDamagedPage(t *testing.T) {
 	dir := new(disk.Mem)
 	_, family := families(t)
-	r := newRig(t, 600, func(c *store.Config) { c.Dir, c.SealRows = dir, 200 })
+	r := newRig(t, 1500, func(c *store.Config) { c.Dir, c.SealRows = dir, 60 })
 	r.feed(t)
 	if _, err := r.Seal(context.Background()); err != nil {
 		t.Fatal(err)

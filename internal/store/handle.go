@@ -35,8 +35,8 @@ func (h *handle) release() error {
 		return nil
 	}
 	var err error
-	if h.Segment != nil {
-		err = h.Segment.Close()
+	if g := h.Segment; g != nil {
+		err = g.Close()
 	}
 	if names := h.gone.Load(); names != nil {
 		for _, name := range *names {

@@ -23,8 +23,8 @@ func (s *Store) Known(ctx context.Context, yield func(source string, id []byte, 
 			if err := ctx.Err(); err != nil {
 				return err
 			}
-			if h.usable() != nil {
-				return nil
+			if h.Segment == nil {
+				return nil // Trouble says so
 			}
 			return s.setAside(h, h.IDs(func(source string, id []byte, seq int64) { yield(source, id, journal.Seq(seq)) }))
 		})

@@ -292,17 +292,8 @@ func (m *merging) admit() error {
 			m.waiting = append(m.waiting, h)
 			return nil
 		}
-		if err := h.usable(); err != nil {
-			return err
-		}
-		x := &stream{merging: m, handle: h, limits: m.store.limits(h.Family, m.now).of(h)}
-		r, _ := x.limits.request(m.query, m.store.cfg.Derive)
-		var err error
-		if x.selection, err = h.Reader().Select(r); err != nil {
-			return h.noted(err)
-		}
-		x.exact = x.selection.Exact()
-		if x.walk, err = x.selection.Walk(!m.oldest, m.from); err != nil {
+		x, err := m.open(h)
+		if err != nil {
 			return h.noted(err)
 		}
 		ok, err := x.step()
@@ -317,6 +308,21 @@ func (m *merging) admit() error {
 		heap.Push(m, x)
 	}
 	return nil
+}
+
+// open returns the matching rows of a segment.
+func (m *merging) open(h *handle) (x *stream, err error) {
+	if err := h.usable(); err != nil {
+		return nil, err
+	}
+	x = &stream{merging: m, handle: h, limits: m.store.limits(h.Family, m.now).of(h)}
+	r, _ := x.limits.request(m.query, m.store.cfg.Derive)
+	if x.selection, err = h.Reader().Select(r); err != nil {
+		return nil, err
+	}
+	x.exact = x.selection.Exact()
+	x.walk, err = x.selection.Walk(!m.oldest, m.from)
+	return x, err
 }
 
 // step goes to the next row of a stream.

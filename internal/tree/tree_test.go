@@ -12,6 +12,7 @@ import (
 
 	"github.com/custody-log/custody/event"
 	"github.com/custody-log/custody/internal/disk"
+	"github.com/custody-log/custody/internal/journal"
 	"github.com/custody-log/custody/internal/tree"
 )
 
@@ -244,5 +245,35 @@ func TestWitnessed(t *testing.T) {
 	}
 	if err := tr.Publish([]byte("log.example\n")); err == nil {
 		t.Error("Publish of something unsigned succeeded")
+	}
+}
+
+// Many receipts that are to be checked together must be under one checkpoint,
+// though the log goes on signing while they are made.
+func TestProveAtAnEarlierCheckpoint(t *testing.T) {
+	list := makeRecords(700)
+	tr := open(t, new(disk.Mem), list)
+	feed(t, tr, list[:300], 100)
+	first := sign(t, tr)
+	feed(t, tr, list, 100)
+	sign(t, tr)
+	for _, seq := range []journal.Seq{0, 255, 299} {
+		p, err := tr.ProveAt(seq, first)
+		if err != nil {
+			t.Fatal(err)
+		}
+		entry, err := entryOf(list[seq])
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = tlog.CheckRecord(p.Path, first.N, first.Hash, int64(seq), tlog.RecordHash(entry[:]))
+		if err != nil || !bytes.Equal(p.Checkpoint, first.Message) {
+			t.Errorf("ProveAt %d under the first checkpoint: %v", seq, err)
+		}
+	}
+	for _, seq := range []journal.Seq{-1, 300, 699} {
+		if _, err := tr.ProveAt(seq, first); !errors.Is(err, tree.ErrNotYet) {
+			t.Errorf("ProveAt %d = %v, want ErrNotYet", seq, err)
+		}
 	}
 }
