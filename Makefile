@@ -9,7 +9,7 @@ MODULE := github.com/custody-log/custody
 TOOL := go tool -modfile=$(CURDIR)/tools/go.mod
 
 # Modules of their own inside this one.
-MODULES := . $(patsubst %/go.mod,%,$(wildcard tools/go.mod interop/go.mod))
+MODULES := . $(patsubst %/go.mod,%,$(wildcard tools/go.mod interop/go.mod bench/peers/go.mod))
 
 GO_FILES = $$(find . -name node_modules -prune -o -name testdata -prune -o -name '*.go' -print)
 

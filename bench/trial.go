@@ -42,7 +42,7 @@ type trial struct {
 // What custody serve sets.
 const (
 	gcPercent   = 300
-	memoryLimit = 400 << 20
+	memoryLimit = 440 << 20
 	spareProcs  = 2
 )
 

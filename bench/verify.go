@@ -83,7 +83,7 @@ func audit(ctx context.Context, dir string, policy *proof.Policy, events int) er
 	if err != nil {
 		return err
 	}
-	signed, err := tree.Audit(ctx, trees, journal.New(files), policy, nil)
+	signed, _, err := tree.Audit(ctx, trees, journal.New(files), policy, nil)
 	if err != nil {
 		return err
 	}

@@ -95,6 +95,7 @@ func (a *API) Handler() http.Handler {
 	mux.Handle("GET /v1/facets", a.with(auth.Read, a.facets))
 	mux.Handle("GET /v1/histogram", a.with(auth.Read, a.histogram))
 	mux.Handle("GET /v1/values", a.with(auth.Read, a.fieldValues))
+	mux.Handle("GET /v1/complete", a.with(auth.Read, a.complete))
 	mux.Handle("GET /v1/export", a.with(auth.Read, a.export))
 	mux.Handle("GET /v1/tail", a.with(auth.Read, a.tail))
 	mux.Handle("GET /v1/checkpoint", a.with(auth.Read, a.checkpoint))

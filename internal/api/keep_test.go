@@ -67,7 +67,7 @@ func TestKeeping(t *testing.T) {
 	must(200, "POST", "/v1/retention/purge", "")
 
 	must(400, "POST", "/v1/holds", `{"query":"colour:red"}`)
-	must(400, "POST", "/v1/holds", `{"account":{"nmae":"alice"}}`)
+	must(400, "POST", "/v1/holds", `{"account":{"names":"alice"}}`)
 	must(201, "POST", "/v1/holds", `{"account":{"id":"u9"},"until":"2999-01-01T00:00:00Z"}`)
 	var hold struct{ ID string }
 	if err := json.Unmarshal(must(201, "POST", "/v1/holds", `{"query":"request:r1","case":"C-1","reason":"asked for"}`), &hold); err != nil {

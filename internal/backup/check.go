@@ -304,7 +304,7 @@ func (k *checker) tree(ctx context.Context) error {
 // audit compares the tree with what was signed.
 func (k *checker) audit(ctx context.Context, policy *proof.Policy) (origin string, wrong *tree.FalseError, err error) {
 	step := k.step("tree")
-	signed, _, err := tree.AuditSparse(ctx, k.trees, commitmentsOnly(k.trees.size), policy, func(done int64) { step(done, k.trees.size) })
+	signed, _, err := tree.Audit(ctx, k.trees, commitmentsOnly(k.trees.size), policy, func(done int64) { step(done, k.trees.size) })
 	if wrong, ok := errors.AsType[*tree.FalseError](err); ok {
 		return "", wrong, nil
 	}

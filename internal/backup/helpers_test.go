@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
-	"io"
 	"log/slog"
 	"runtime"
 	"strings"
@@ -26,7 +25,7 @@ import (
 
 var (
 	start = time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)
-	quiet = slog.New(slog.NewTextHandler(io.Discard, nil))
+	quiet = slog.New(slog.DiscardHandler)
 )
 
 // dirs are the directories of a data directory.

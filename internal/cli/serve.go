@@ -34,7 +34,7 @@ const gcPercent = 300
 
 // memoryLimit is from where on the collector works harder instead (soft, see
 // [debug.SetMemoryLimit]); GOMEMLIMIT sets another.
-const memoryLimit = 400 << 20
+const memoryLimit = 440 << 20
 
 // spareProcs is how many goroutines may run besides one for each core. One that
 // waits for the disk keeps its place until the scheduler notices, and with few

@@ -229,7 +229,7 @@ func (v *verification) directory(ctx context.Context, path, fileKey string) erro
 		b := newBar(v.env.Stderr, "checking")
 		progress = func(done int64) { b.show(done, all) }
 	}
-	signed, dropped, err := tree.AuditSparse(ctx, trees, records, v.policy, progress)
+	signed, dropped, err := tree.Audit(ctx, trees, records, v.policy, progress)
 	if err != nil {
 		return asFalse(err)
 	}

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"maps"
 	"slices"
 	"strings"
 )
@@ -162,20 +161,5 @@ func (d *dir) subdirs() ([]string, error) {
 			names = append(names, e.Name())
 		}
 	}
-	return names, nil
-}
-
-func (m *Mem) subdirs() ([]string, error) { return m.top().subdirs() }
-
-func (d *memDir) subdirs() ([]string, error) {
-	d.m.mu.Lock()
-	defer d.m.mu.Unlock()
-	var names []string
-	for path := range maps.Keys(d.m.dirs) {
-		if name, ok := strings.CutPrefix(path, d.path); ok && !strings.Contains(name, "/") {
-			names = append(names, name)
-		}
-	}
-	slices.Sort(names)
 	return names, nil
 }

@@ -84,14 +84,6 @@ func (t *table) add(hash uint64, seq journal.Seq) {
 // slotOf returns what a slot holds that is in use.
 func slotOf(hash uint64, seq journal.Seq) uint64 { return hash<<32 | uint64(seq+1) }
 
-// bytes returns how much memory the slots take.
-func (t *table) bytes() (n int) {
-	for i := range t.shards {
-		n += slotBytes * len(t.shards[i].slots)
-	}
-	return n
-}
-
 // home returns the slot from which on what has the low 32 bits low of a hash is
 // looked for. The order of homes is that of the bits, so that growing reads and
 // writes memory from one end to the other.

@@ -253,3 +253,11 @@ func BenchmarkLoad(b *testing.B) {
 	}
 	b.ReportMetric(b.Elapsed().Seconds()/float64(b.N), "s/10M")
 }
+
+// bytes returns how much memory the slots take.
+func (t *table) bytes() (n int) {
+	for i := range t.shards {
+		n += slotBytes * len(t.shards[i].slots)
+	}
+	return n
+}

@@ -195,21 +195,29 @@ func (t *identities) keep(ctx context.Context) error {
 		if err := file.Sync(); err != nil {
 			return err
 		}
-		if lines > maxFileIdentities || asked != nil {
-			err := t.compact()
-			if asked != nil {
-				asked <- err
-			}
-			if err != nil {
-				return err
-			}
-			_ = file.Close()
-			if file, err = t.fs.Open(identitiesFile); err != nil {
-				return err
-			}
-			lines = t.size()
+		if lines <= maxFileIdentities && asked == nil {
+			continue
 		}
+		_ = file.Close()
+		next, err := t.anew(asked)
+		if err != nil {
+			return err
+		}
+		file, lines = next, t.size()
 	}
+}
+
+// anew writes the file anew, tells asked, unless that is nil, how that went, and
+// opens it.
+func (t *identities) anew(asked chan<- error) (disk.File, error) {
+	err := t.compact()
+	if asked != nil {
+		asked <- err
+	}
+	if err != nil {
+		return nil, err
+	}
+	return t.fs.Open(identitiesFile)
 }
 
 // waiting returns the lines of all changes that wait, at least one, and how

@@ -115,7 +115,7 @@ func (r *bitReader) get(w uint) uint64 {
 func (r *bitReader) unary() uint64 {
 	q := uint64(0)
 	for {
-		left := 64 - uint64(r.at&7)
+		left := 64 - r.at&7
 		ones := uint64(bits.TrailingZeros64(^(r.from.word(int64(r.at>>3)) >> (r.at & 7))))
 		if ones < left {
 			r.at += ones + 1

@@ -165,12 +165,12 @@ func (f *footer) fixed(rows int) fixed {
 	return fixed{f.marks(rows), f.count(255), f.section()}
 }
 
-func (c *fixed) get(dst []byte, row int) ([]byte, bool) {
+func (c *fixed) get(dst []byte, row int) []byte {
 	at, ok := c.marks.rank(row)
 	if !ok {
-		return dst, false
+		return dst
 	}
-	return c.data.bytes(dst, int64(at)*int64(c.stride), c.stride), true
+	return c.data.bytes(dst, int64(at)*int64(c.stride), c.stride)
 }
 
 // A frame column holds large numbers that are near their neighbours: for every
@@ -231,7 +231,7 @@ func (c *frame) get(row int) int64 {
 	at := int64(row / frameRows * frameBytes)
 	least := int64(c.frames.word(at))
 	head := c.frames.word(at + 8)
-	w := uint64(head >> 32 & 0xff)
+	w := head >> 32 & 0xff
 	if w == 0 {
 		return least
 	}

@@ -63,16 +63,25 @@ func (x *Selection) Values(columns []Column, rows, hidden []uint32, yield func(v
 		}
 		for _, column := range columns {
 			eachValue(v, column, rows, func(i int, id uint32) {
-				if p == side && len(hidden) > 0 {
-					if _, found := slices.BinarySearch(hidden, rows[i]); found {
-						return
-					}
+				if p == main || !contains(hidden, rows[i]) {
+					c.add(p, i, id)
 				}
-				c.add(p, i, id)
 			})
 		}
 	}
 	c.addMore()
+	c.each(yield)
+	return nil
+}
+
+// contains reports whether an ascending list has a row.
+func contains(rows []uint32, row uint32) bool {
+	_, found := slices.BinarySearch(rows, row)
+	return found
+}
+
+// each calls yield with what was counted.
+func (c *counting) each(yield func(value string, count int)) {
 	for p := range c.counts {
 		for id, n := range c.counts[p] {
 			if n > 0 {
@@ -80,7 +89,6 @@ func (x *Selection) Values(columns []Column, rows, hidden []uint32, yield func(v
 			}
 		}
 	}
-	return nil
 }
 
 // An item is a value of a domain: 1 + (its number, and the part it is in). 0 is
@@ -155,34 +163,41 @@ func (c *counting) shown(it item) string {
 func eachValue(v values, c Column, rows []uint32, yield func(i int, id uint32)) {
 	switch v := v.(type) {
 	case *sealedValues:
-		k := &v.columns[c]
-		if !k.there {
-			return
-		}
-		for i, row := range rows {
-			if id, ok := k.ids.get(int(row)); ok {
-				yield(i, id)
-			}
-			if k.extraRows.n > 0 {
-				for e := k.extraOf(int(row)); e < k.extraRows.n && k.extraRows.get(e) == row; e++ {
-					yield(i, k.extraIDs.get(e))
-				}
-			}
-		}
+		v.columns[c].each(rows, yield)
 	case *tableValues:
-		k := &v.columns[c]
-		for i, row := range rows {
-			if int(row) < len(k.ids) && k.ids[row] != none {
-				yield(i, k.ids[row])
-			}
-		}
-		for _, extra := range k.extra {
-			if i, found := slices.BinarySearch(rows, extra.row); found {
-				yield(i, extra.id)
-			}
-		}
+		v.columns[c].each(rows, yield)
 	default:
 		panic(fmt.Sprintf("segment: values of type %T", v))
+	}
+}
+
+func (k *segmentColumn) each(rows []uint32, yield func(i int, id uint32)) {
+	if !k.there {
+		return
+	}
+	for i, row := range rows {
+		if id, ok := k.ids.get(int(row)); ok {
+			yield(i, id)
+		}
+		if k.extraRows.n == 0 {
+			continue
+		}
+		for e := k.extraOf(int(row)); e < k.extraRows.n && k.extraRows.get(e) == row; e++ {
+			yield(i, k.extraIDs.get(e))
+		}
+	}
+}
+
+func (k *tableColumn) each(rows []uint32, yield func(i int, id uint32)) {
+	for i, row := range rows {
+		if int(row) < len(k.ids) && k.ids[row] != none {
+			yield(i, k.ids[row])
+		}
+	}
+	for _, extra := range k.extra {
+		if i, found := slices.BinarySearch(rows, extra.row); found {
+			yield(i, extra.id)
+		}
 	}
 }
 

@@ -27,17 +27,13 @@ func appendEntity(dst, name, id []byte) []byte {
 	return packHex(append(dst, 0, 1), id)
 }
 
-// appendNamePrefix appends what all entities begin with whose names begin with
-// a prefix or, if whole, are it.
-func appendNamePrefix(dst, name []byte, whole bool) []byte {
+// appendName appends what all entities begin with whose names begin with name.
+func appendName(dst, name []byte) []byte {
 	for _, c := range name {
 		dst = append(dst, c)
 		if c == 0 {
 			dst = append(dst, 0xff)
 		}
-	}
-	if whole {
-		dst = append(dst, 0)
 	}
 	return dst
 }

@@ -1,8 +1,6 @@
 package segment
 
 import (
-	"encoding/binary"
-
 	"github.com/custody-log/custody/event"
 )
 
@@ -124,9 +122,4 @@ func (k *kind) value(code int) []byte {
 		}
 	}
 	return nil
-}
-
-// appendUvarintText appends a length and a text.
-func appendUvarintText(dst, text []byte) []byte {
-	return append(binary.AppendUvarint(dst, uint64(len(text))), text...)
 }

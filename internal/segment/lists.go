@@ -170,19 +170,19 @@ func (f *footer) hashes() hashes {
 	return h
 }
 
-// of appends the items of a hash to dst.
-func (h *hashes) of(dst []uint32, hash uint32) []uint32 {
+// of returns the items of a hash.
+func (h *hashes) of(hash uint32) []uint32 {
 	bucket := int(hash >> (32 - h.top))
 	rest := hash & (1<<(32-h.top) - 1)
 	first, end := h.buckets.get(bucket), h.buckets.get(bucket+1)
 	for i := first; i < end; i++ {
 		if r := h.rests.get(int(i)); r == rest {
-			return h.lists.of(dst, int(i))
+			return h.lists.of(nil, int(i))
 		} else if r > rest {
 			break
 		}
 	}
-	return dst
+	return nil
 }
 
 // radixSort sorts by least significant digits first (Knuth, volume 3, section

@@ -79,7 +79,7 @@ func (e *evaluation) eval(n query.Node) set {
 			if s.listed && len(s.list) == 0 {
 				break
 			}
-			s = s.and(e.eval(part), e.len())
+			s = s.and(e.eval(part))
 		}
 		return s
 	case query.Or:
@@ -110,8 +110,9 @@ func domainTerm(k query.Kind) bool {
 	switch k {
 	case query.Actor, query.OnBehalfOf, query.User, query.Project, query.Org, query.IP, query.Token, query.Version:
 		return true
+	default:
+		return false
 	}
-	return false
 }
 
 func (e *evaluation) term(t *query.Term) set {
@@ -361,7 +362,7 @@ func (e *evaluation) byMetadata(t *query.Term) set {
 			break
 		}
 		// The value is a number or a Boolean, or has the word in a blob.
-		s = s.and(e.otherOrWord(name, word), e.len())
+		s = s.and(e.otherOrWord(name, word))
 	}
 	s.exact = s.listed && len(s.list) == 0
 	return s
@@ -398,7 +399,7 @@ func (e *evaluation) byText(t *query.Term) set {
 		if found.listed && len(found.list) == 0 {
 			break
 		}
-		found = found.and(e.withWord(word), e.len())
+		found = found.and(e.withWord(word))
 	}
 	return s.or(found, e.len())
 }

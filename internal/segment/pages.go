@@ -26,11 +26,41 @@ type Cache struct {
 	mu   sync.Mutex
 	ring []*page // clock order
 	hand int
+
+	kindMu    sync.Mutex
+	kinds     map[string]*kind
+	kindBytes int
 }
 
 // NewCache returns a cache of at most limit bytes, and at least 1 MiB.
 func NewCache(limit int64) *Cache {
 	return &Cache{limit: int(max(limit, 1<<20) / pageBytes)}
+}
+
+// maxKindMemory bounds the descriptions of kinds that are shared, in bytes as they
+// are written.
+const maxKindMemory = 8 << 20
+
+// kind returns the kind that key describes. Segments have most of theirs in
+// common, and in memory a kind is large.
+func (c *Cache) kind(key []byte) *kind {
+	if c == nil {
+		return parseKind(string(key))
+	}
+	c.kindMu.Lock()
+	defer c.kindMu.Unlock()
+	if k, ok := c.kinds[string(key)]; ok {
+		return k
+	}
+	k := parseKind(string(key))
+	if c.kindBytes+len(key) <= maxKindMemory {
+		if c.kinds == nil {
+			c.kinds = make(map[string]*kind)
+		}
+		c.kinds[k.key] = k
+		c.kindBytes += len(key)
+	}
+	return k
 }
 
 // A page is a checked part of a file.

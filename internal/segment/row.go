@@ -187,7 +187,7 @@ func (r *Reader) fill(f *event.StoredField, k *kindField, record *event.Record) 
 		f.Value = r.keep(func(dst []byte) []byte { return r.appendID(dst, k) })
 	case isRequest:
 		f.Value = r.keep(func(dst []byte) []byte {
-			r.scratch, _ = r.requests.get(r.scratch[:0], r.row)
+			r.scratch = r.requests.get(r.scratch[:0], r.row)
 			if len(r.scratch) < int(k.form) {
 				panic(damagef("row %d has no request ID", r.row))
 			}
@@ -212,7 +212,7 @@ func (r *Reader) number(v int64) []byte {
 // appendID appends the row's UUID.
 func (r *Reader) appendID(dst []byte, k *kindField) []byte {
 	var u [16]byte
-	r.scratch, _ = r.ids.get(r.scratch[:0], r.row)
+	r.scratch = r.ids.get(r.scratch[:0], r.row)
 	if len(r.scratch) < 10 || len(r.scratch) > 16 {
 		panic(damagef("row %d has an ID of %d bytes", r.row, len(r.scratch)))
 	}
@@ -349,7 +349,7 @@ func (r *Reader) fillSecrets(record *event.Record) {
 			id = f.Value
 		}
 	}
-	if r.scratch, _ = r.open.get(r.scratch[:0], r.row); len(r.scratch) == event.SecretBytes {
+	if r.scratch = r.open.get(r.scratch[:0], r.row); len(r.scratch) == event.SecretBytes {
 		record.Secrets.Open = [16]byte(r.scratch)
 	} else {
 		record.Secrets.Open = event.OpenSecret(&r.s.openKey, string(source), id)
@@ -357,7 +357,7 @@ func (r *Reader) fillSecrets(record *event.Record) {
 	if r.s.parts[side].pages == nil {
 		return
 	}
-	if r.scratch, _ = r.secrets.get(r.scratch[:0], r.row); len(r.scratch) == event.SecretBytes {
+	if r.scratch = r.secrets.get(r.scratch[:0], r.row); len(r.scratch) == event.SecretBytes {
 		record.Secrets.Private = [16]byte(r.scratch)
 	}
 }

@@ -67,12 +67,12 @@ func (v *sealedValues) keyed(d domain, key []byte) []uint32 {
 	}
 	var ids []uint32
 	for _, name := range names {
-		first, end := dict.prefixed(appendNamePrefix(nil, name, true))
+		first, end := dict.prefixed(append(appendName(nil, name), 0))
 		for i := first; i < end; i++ {
 			ids = append(ids, uint32(i))
 		}
 	}
-	for _, item := range v.keys.of(nil, hashOf(idHash, key)) {
+	for _, item := range v.keys.of(hashOf(idHash, key)) {
 		if at, id := v.split(item); at == d {
 			ids = append(ids, id)
 		}
@@ -129,11 +129,11 @@ func (v *sealedValues) rows(c Column, ids []uint32) []uint32 {
 }
 
 // hashed implements values.
-func (v *sealedValues) hashed(hash uint32) []uint32 { return v.texts.of(nil, hash) }
+func (v *sealedValues) hashed(hash uint32) []uint32 { return v.texts.of(hash) }
 
 // worded implements values.
 func (v *sealedValues) worded(hash uint32, yield func(d domain, id uint32)) {
-	for _, item := range v.segmentPart.values.of(nil, hash) {
+	for _, item := range v.values.of(hash) {
 		yield(v.split(item))
 	}
 }

@@ -186,9 +186,9 @@ func (f *footer) kinds(rows int) ([]*kind, column) {
 	list := footer{data: all}
 	kinds := make([]*kind, n)
 	for i := range kinds {
-		kinds[i] = parseKind(string(list.text()))
+		kinds[i] = f.pages.cache.kind(list.text())
 	}
-	f.hand += 6 * len(all)
+	f.hand += 8 * n
 	return kinds, f.packed(rows)
 }
 

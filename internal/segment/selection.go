@@ -102,7 +102,7 @@ func (t *Table) Select(q Request) (x *Selection, err error) {
 // Release gives back the reader of a selection. Neither may be used any more.
 func (x *Selection) Release() {
 	if index, ok := x.at.(*sealedIndex); ok {
-		index.Reader.Release()
+		index.Release()
 	}
 }
 
@@ -300,15 +300,8 @@ func (x *Selection) Names(c Column, prefix string, yield func(value string) bool
 			return slices.ContainsFunc(v.rows(c, []uint32{id}), func(row uint32) bool { return x.at.micros(row) >= since })
 		}
 		if s, ok := v.(*sealedValues); ok && s.dicts[d].n > 0 && d != tokens && d != addresses {
-			p := []byte(prefix)
-			if d.named() {
-				p = appendNamePrefix(nil, p, false)
-			}
-			first, end := s.dicts[d].prefixed(p)
-			for i := first; i < end; i++ {
-				if value := shown(d, s.dicts[d].at(i)); lately(uint32(i)) && !yield(value) {
-					return nil
-				}
+			if !s.names(d, prefix, lately, yield) {
+				return nil
 			}
 			continue
 		}
@@ -320,4 +313,20 @@ func (x *Selection) Names(c Column, prefix string, yield func(value string) bool
 		})
 	}
 	return nil
+}
+
+// names yields those values of d that begin with a prefix, in order. It returns
+// false if yield did.
+func (v *sealedValues) names(d domain, prefix string, wanted func(id uint32) bool, yield func(value string) bool) bool {
+	p := []byte(prefix)
+	if d.named() {
+		p = appendName(nil, p)
+	}
+	first, end := v.dicts[d].prefixed(p)
+	for i := first; i < end; i++ {
+		if value := shown(d, v.dicts[d].at(i)); wanted(uint32(i)) && !yield(value) {
+			return false
+		}
+	}
+	return true
 }

@@ -38,8 +38,8 @@ func (s *set) has(n int) func(row uint32) bool {
 	return func(row uint32) bool { return bits[row/64]>>(row%64)&1 != 0 }
 }
 
-// and returns the rows, of n, that are in both.
-func (s set) and(o set, n int) set {
+// and returns the rows that are in both.
+func (s set) and(o set) set {
 	exact := s.exact && o.exact
 	switch {
 	case s.listed && o.listed:

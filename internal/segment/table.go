@@ -32,7 +32,6 @@ type Table struct {
 	disorder              bool  // rows are not in order of time
 
 	// Used by Add only.
-	fields []*event.StoredField
 	key    []byte
 	source string
 	entity []byte

@@ -330,5 +330,3 @@ func (c *wordChains) rows(dst []uint32, hash uint32) []uint32 {
 	}
 	return dst
 }
-
-func (c *wordChains) bytes() int64 { return int64(12*len(c.pairs) + 4*len(c.slots)) }

@@ -2,7 +2,6 @@ package store_test
 
 import (
 	"context"
-	"io"
 	"log/slog"
 	"testing"
 	"time"
@@ -22,7 +21,7 @@ func BenchmarkQueries(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	s, err := store.Open(store.Config{Dir: dir, Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Family: family})
+	s, err := store.Open(store.Config{Dir: dir, Log: slog.New(slog.DiscardHandler), Family: family})
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -63,8 +63,10 @@ func plainJournal(n int) *memory {
 		if i%7 == 6 {
 			at = at.Add(-10 * time.Hour)
 		}
-		m.records = append(m.records, journal.Record{Seq: m.Size(),
-			Body: plainRecord(i, at, []string{"user:login", "project:create"}[i%2], actorOf(i))})
+		m.records = append(m.records, journal.Record{
+			Seq:  m.Size(),
+			Body: plainRecord(i, at, []string{"user:login", "project:create"}[i%2], actorOf(i)),
+		})
 	}
 	return m
 }
@@ -140,7 +142,7 @@ func (l *life) dead() error {
 func (l *life) open() *store.Store {
 	l.dir.Fail = l.power
 	s, err := store.Open(store.Config{
-		Dir: l.dir, Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Family: familyOf, Limit: limitOf, SealRows: 1000, CacheBytes: 1,
+		Dir: l.dir, Log: slog.New(slog.DiscardHandler), Family: familyOf, Limit: limitOf, SealRows: 1000, CacheBytes: 1,
 	})
 	if err != nil {
 		l.unlessCut("Open", err)
@@ -215,7 +217,7 @@ func (l *life) erase(s *store.Store) error {
 	l.journal.records = whole[:s.Cursor()]
 	l.erasing[0] = true
 	l.seen = make(map[journal.Seq]bool)
-	_, err := s.Erase(context.Background(), store.Erasure{Query: parse(l.t, "actor:erased-name"), Fields: func(seq journal.Seq, r *event.Record) []int {
+	_, err := s.Erase(context.Background(), store.Erasure{Query: parse(l.t, "actor:erased-name"), Fields: func(_ journal.Seq, r *event.Record) []int {
 		if f := r.Fields[0]; f.Erased || string(f.Value) != "erased-name" {
 			return nil
 		}

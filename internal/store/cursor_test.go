@@ -3,7 +3,6 @@ package store_test
 import (
 	"context"
 	"fmt"
-	"io"
 	"log/slog"
 	"math"
 	"slices"
@@ -19,7 +18,7 @@ import (
 // A plain store is one without limits, over a journal that grows.
 func plainStore(t *testing.T, n int, set func(*store.Config)) (*store.Store, *partJournal) {
 	t.Helper()
-	cfg := store.Config{Dir: new(disk.Mem), Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Family: familyOf, SealRows: 1 << 20}
+	cfg := store.Config{Dir: new(disk.Mem), Log: slog.New(slog.DiscardHandler), Family: familyOf, SealRows: 1 << 20}
 	if set != nil {
 		set(&cfg)
 	}
@@ -310,8 +309,10 @@ func TestLimitsWithoutPurge(t *testing.T) {
 func answers(t *testing.T, s *store.Store, j *partJournal) map[string]string {
 	t.Helper()
 	all := make(map[string]string)
-	for _, text := range []string{"", "actor:alice", "user:alice", "-actor:alice", "alice", "*lic*", "-alice tag:user:*", "NOT (actor:bob OR tag:project:*)",
-		"actor:b*", "tag:project:create", "(actor:alice OR tag:project:create) -actor:bob"} {
+	for _, text := range []string{
+		"", "actor:alice", "user:alice", "-actor:alice", "alice", "*lic*", "-alice tag:user:*", "NOT (actor:bob OR tag:project:*)",
+		"actor:b*", "tag:project:create", "(actor:alice OR tag:project:create) -actor:bob",
+	} {
 		a, err := s.Search(t.Context(), store.Request{Query: parse(t, text), Limit: 1000})
 		if err != nil {
 			t.Fatalf("%s: %v", text, err)

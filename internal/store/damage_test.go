@@ -3,7 +3,6 @@ package store_test
 import (
 	"context"
 	"errors"
-	"io"
 	"log/slog"
 	"strings"
 	"sync"
@@ -44,7 +43,7 @@ func TestDamagedSegment(t *testing.T) {
 			file := largest(t, dir)
 			c.hurt(dir, file)
 
-			s, err := store.Open(store.Config{Dir: dir, Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Family: family, Derive: r.derive, SealRows: 100})
+			s, err := store.Open(store.Config{Dir: dir, Log: slog.New(slog.DiscardHandler), Family: family, Derive: r.derive, SealRows: 100})
 			if err != nil {
 				t.Fatalf("Open with a damaged file = %v", err)
 			}
@@ -113,7 +112,7 @@ func TestDamagedPage(t *testing.T) {
 			dir.Flip(file, 3, 1)
 		}
 	}
-	s, err := store.Open(store.Config{Dir: dir, Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Family: family, Derive: r.derive, SealRows: 5000})
+	s, err := store.Open(store.Config{Dir: dir, Log: slog.New(slog.DiscardHandler), Family: family, Derive: r.derive, SealRows: 5000})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -298,7 +298,20 @@ func (s *Store) replace(old []*handle, list []written, set func(*manifest), then
 		then()
 	}
 	s.mu.Unlock()
-	kept := m.files()
+	if err := letGo(old, m.files()); err != nil {
+		return err
+	}
+	if oldDesk != "" && oldDesk != m.Desk {
+		if err := s.cfg.Dir.Remove(oldDesk); err != nil {
+			return fmt.Errorf("store: %w", err)
+		}
+	}
+	return nil
+}
+
+// letGo releases segments that were replaced: their files, but for those that are
+// kept, are removed when nobody reads them.
+func letGo(old []*handle, kept map[string]bool) error {
 	for _, h := range old {
 		var names []string
 		for _, name := range []string{h.Main, h.Side} {
@@ -309,11 +322,6 @@ func (s *Store) replace(old []*handle, list []written, set func(*manifest), then
 		h.gone.Store(&names)
 		if err := h.release(); err != nil {
 			return err
-		}
-	}
-	if oldDesk != "" && oldDesk != m.Desk {
-		if err := s.cfg.Dir.Remove(oldDesk); err != nil {
-			return fmt.Errorf("store: %w", err)
 		}
 	}
 	return nil

@@ -70,14 +70,14 @@ type Config struct {
 	// says, or nil while nothing is held. Nil: nothing ever is.
 	Held func() func(fields event.Fields) bool
 
-	CacheBytes int64 // of pages in memory; 0: 128 MiB
+	CacheBytes int64 // of pages in memory; 0: 64 MiB
 	SealRows   int   // 0: 131,072
 	SealBytes  int64 // of all tables; 0: 96 MiB
 }
 
 // Defaults of a Config.
 const (
-	defaultCacheBytes = 128 << 20
+	defaultCacheBytes = 64 << 20
 	defaultSealRows   = 1 << 17
 	defaultSealBytes  = 96 << 20
 )
@@ -397,7 +397,7 @@ func (s *Store) Bytes() (sum int64) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	for _, h := range s.segments {
-		sum += h.segInfo.Bytes
+		sum += h.Bytes
 	}
 	return sum
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
-	"io"
 	"log/slog"
 	"math/rand/v2"
 	"slices"
@@ -128,7 +127,7 @@ func newRig(t testing.TB, n int, set func(*store.Config)) *rig {
 		Country:  func(a [16]byte) string { return [...]string{"NL", "CZ", "DE", ""}[a[15]%4] },
 	}
 	cfg := store.Config{
-		Dir: new(disk.Mem), Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Family: family, Derive: d, SealRows: 1000,
+		Dir: new(disk.Mem), Log: slog.New(slog.DiscardHandler), Family: family, Derive: d, SealRows: 1000,
 	}
 	if set != nil {
 		set(&cfg)
@@ -213,10 +212,12 @@ func (r *rig) all(t testing.TB, q *query.Query, oldest bool, page int) []int64 {
 // queries returns texts that ask for what events of the journal have.
 func (r *rig) queries(t testing.TB, random *rand.Rand) []string {
 	t.Helper()
-	list := []string{"", "tag:project:*", "class:user", "outcome:failure", "severity:high", "trust:witnessed", "-tag:project:*",
+	list := []string{
+		"", "tag:project:*", "class:user", "outcome:failure", "severity:high", "trust:witnessed", "-tag:project:*",
 		"tag:project:file:add -outcome:success", "(class:user OR class:org) outcome:success", "npm", "py", "client:npm", "country:NL",
 		"-country:NL class:user", "source:registry", "source:other", "*flask*", "tor*", `"as the owner asked"`, "metadata.via:web", "metadata.status:*",
-		"ip:198.18.0.0/20", "ip:2001:db8::/33", "version:1*", "nothing-like-it", "actor:u1000*", "org:*", "request:a*"}
+		"ip:198.18.0.0/20", "ip:2001:db8::/33", "version:1*", "nothing-like-it", "actor:u1000*", "org:*", "request:a*",
+	}
 	for range 12 {
 		rec, err := event.DecodeRecord(r.journal.records[random.IntN(len(r.journal.records))].Body)
 		if err != nil {

@@ -52,7 +52,7 @@ func (s *Store) Purge(ctx context.Context) (p Purged, err error) {
 		if ctx.Err() != nil {
 			return p, ctx.Err()
 		}
-		if h.damaged() {
+		if h.damaged() || !s.signed(h) {
 			continue
 		}
 		l := s.limits(h.Family, s.now())
@@ -83,6 +83,12 @@ func (s *Store) Purge(ctx context.Context) (p Purged, err error) {
 	return p, nil
 }
 
+// signed reports whether a checkpoint covers all of a segment. What is dropped
+// before is in no tree: nobody could prove that it was ever there.
+func (s *Store) signed(h *handle) bool {
+	return s.parts.Signed == nil || h.LastSeq < int64(s.parts.Signed())
+}
+
 // slack is how long single events may be past their time, in microseconds,
 // before a segment is rewritten for them.
 func (s *Store) slack(l limits) int64 {
@@ -98,58 +104,63 @@ func (s *Store) current() []*handle {
 
 // expire rewrites a segment without what is past its time.
 func (s *Store) expire(h *handle, p *Purged) error {
-	held := s.held()
-	if held != nil {
-		if last, ok := s.examined[h.Main]; ok && s.now().Sub(last) < time.Hour {
-			return nil // all that it has is held, or was a moment ago
-		}
+	if last, ok := s.examined[h.Main]; ok && s.held() != nil && s.now().Sub(last) < time.Hour {
+		return nil // all that it has is held, or was a moment ago
 	}
-	l := s.limits(h.Family, s.now())
-	t := segment.NewTable(s.OpenKey())
-	changed, skeleton := false, true
-	err := s.each(h, func(seq int64, record *event.Record) error {
-		micros := timeOf(record)
-		before := len(record.Open())
-		keep, _ := l.pass(micros, record)
-		if !keep {
-			changed = true
-			p.Events++
-			return nil
-		}
-		if micros < l.events {
-			p.Held++
-		}
-		if len(record.Open()) < before {
-			changed = true
-			p.Personal++
-		}
-		for i := range record.Fields {
-			skeleton = skeleton && (!record.Fields[i].Private || record.Fields[i].Erased)
-		}
-		return t.Add(seq, record)
-	})
-	if err != nil {
+	x := &expiry{limits: s.limits(h.Family, s.now()), table: segment.NewTable(s.OpenKey()), purged: p, skeleton: true}
+	if err := s.each(h, x.take); err != nil {
 		return err
 	}
-	if !changed {
+	if !x.changed {
 		if s.examined == nil {
 			s.examined = make(map[string]time.Time)
 		}
 		s.examined[h.Main] = s.now()
 		return nil
 	}
-	p.Bytes += h.Bytes
+	p.Bytes += h.segInfo.Bytes
 	var list []written
-	if t.Len() > 0 {
-		w, err := s.write(h.Family, t)
+	if x.table.Len() > 0 {
+		w, err := s.write(h.Family, x.table)
 		if err != nil {
 			return err
 		}
-		w.info.Skeleton = skeleton
+		w.info.Skeleton = x.skeleton
 		p.Bytes -= w.info.Bytes
 		list = append(list, w)
 	}
 	return s.replace([]*handle{h}, list, nil, nil)
+}
+
+// An expiry is a segment that is being rewritten.
+type expiry struct {
+	limits   limits
+	table    *segment.Table // of what stays
+	purged   *Purged
+	changed  bool
+	skeleton bool // nothing personal stays
+}
+
+// take takes in the next record.
+func (x *expiry) take(seq int64, record *event.Record) error {
+	micros, before := timeOf(record), len(record.Open())
+	keep, _ := x.limits.pass(micros, record)
+	if !keep {
+		x.changed = true
+		x.purged.Events++
+		return nil
+	}
+	if micros < x.limits.events {
+		x.purged.Held++
+	}
+	if len(record.Open()) < before {
+		x.changed = true
+		x.purged.Personal++
+	}
+	for i := range record.Fields {
+		x.skeleton = x.skeleton && (!record.Fields[i].Private || record.Fields[i].Erased)
+	}
+	return x.table.Add(seq, record)
 }
 
 // each calls yield with the records of a segment, in the order of their

@@ -37,19 +37,14 @@ func (e *FalseError) Error() string {
 // Audit checks all records and every byte of the tree's files in dir against
 // each other and against the last signed checkpoint, whose signature must be by
 // a log key of policy. It computes all commitments and hashes anew, changes
-// nothing, and returns the checkpoint; or a [*FalseError], also for a record
-// that was dropped. progress, if not nil, is told how many records are done.
-func Audit(ctx context.Context, dir disk.FS, records Source, policy *proof.Policy, progress func(done int64)) (*proof.Checkpoint, error) {
+// nothing, and returns the checkpoint; or a [*FalseError]. progress, if not nil,
+// is told how many records are done.
+//
+// It also returns how many records retention dropped. What is left of them, the
+// commitment, is checked like the others; whether they were to be dropped is for
+// the caller to judge.
+func Audit(ctx context.Context, dir disk.FS, records Source, policy *proof.Policy, progress func(done int64)) (signed *proof.Checkpoint, dropped int64, err error) {
 	a := &audit{edge: new(edge), progress: progress}
-	return a.all(ctx, dir, records, policy)
-}
-
-// AuditSparse is [Audit] of a log from which retention may have dropped
-// records, and returns how many these are. What is left of them, the
-// commitment, is checked against the signed checkpoint like the others; whether
-// they were to be dropped is for the caller to judge.
-func AuditSparse(ctx context.Context, dir disk.FS, records Source, policy *proof.Policy, progress func(done int64)) (signed *proof.Checkpoint, dropped int64, err error) {
-	a := &audit{edge: new(edge), progress: progress, sparse: true}
 	signed, err = a.all(ctx, dir, records, policy)
 	return signed, a.dropped, err
 }
@@ -83,7 +78,6 @@ type audit struct {
 	signed   tlog.Tree
 	edge     *edge
 	files    [levels]auditedFile
-	sparse   bool  // records may have been dropped
 	dropped  int64 // how many were
 	progress func(done int64)
 }
@@ -214,8 +208,6 @@ func (a *audit) compute(chunk *auditChunk) error {
 // mayBeDropped refuses a record without a body of which nothing shows what it was.
 func (a *audit) mayBeDropped(seq journal.Seq, kept []byte) error {
 	switch {
-	case !a.sparse:
-		return &FalseError{seq, "journal", "it was dropped"}
 	case int64(seq) >= a.signed.N:
 		return &FalseError{seq, "journal", "it was dropped before it was signed over"}
 	case len(kept) < hashBytes:

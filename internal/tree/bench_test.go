@@ -56,7 +56,7 @@ func BenchmarkAudit(b *testing.B) {
 	dir, list := auditedLog(b, 100_000, 100_000)
 	b.ResetTimer()
 	for b.Loop() {
-		if _, err := tree.Audit(b.Context(), dir, list, policy, nil); err != nil {
+		if _, _, err := tree.Audit(b.Context(), dir, list, policy, nil); err != nil {
 			b.Fatal(err)
 		}
 	}
