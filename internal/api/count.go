@@ -215,7 +215,7 @@ func budgetOf(params url.Values) (time.Duration, error) {
 }
 
 // limitOf reads the parameter limit: a number of things, or the usual one.
-func limitOf(params url.Values, usual, most int, things string) (int, error) {
+func limitOf(params url.Values, usual, most int, things string) (int, error) { //nolint:unparam // that two limits are 1,000 is chance
 	if !params.Has("limit") {
 		return usual, nil
 	}

@@ -36,22 +36,23 @@ type tally struct {
 
 // String returns what was counted, shortly.
 func (x *tally) String() string {
-	s := fmt.Sprint(x.Count)
+	var s strings.Builder
+	fmt.Fprint(&s, x.Count)
 	for _, field := range slices.Sorted(maps.Keys(x.Facets)) {
-		s += " " + field + "["
+		s.WriteString(" " + field + "[")
 		for i, v := range x.Facets[field] {
-			s += fmt.Sprint(strings.Repeat(" ", min(i, 1)), v.Value, "=", v.Count)
+			fmt.Fprint(&s, strings.Repeat(" ", min(i, 1)), v.Value, "=", v.Count)
 		}
-		s += "]"
+		s.WriteString("]")
 	}
 	if x.Interval != "" {
-		s += " " + x.Interval + "["
+		s.WriteString(" " + x.Interval + "[")
 		for i, b := range x.Buckets {
-			s += fmt.Sprint(strings.Repeat(" ", min(i, 1)), strings.TrimSuffix(strings.TrimSuffix(b.Time, ":00Z"), "T00:00"), "=", b.Count)
+			fmt.Fprint(&s, strings.Repeat(" ", min(i, 1)), strings.TrimSuffix(strings.TrimSuffix(b.Time, ":00Z"), "T00:00"), "=", b.Count)
 		}
-		s += "]"
+		s.WriteString("]")
 	}
-	return s
+	return s.String()
 }
 
 // Whoever investigates decides by these numbers what to look at next.

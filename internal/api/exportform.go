@@ -99,11 +99,11 @@ type headless struct {
 func (h *headless) Write(b []byte) (int, error) {
 	n := len(b)
 	if !h.done {
-		end := bytes.IndexByte(b, '\n')
-		if end < 0 {
+		_, after, ok := bytes.Cut(b, []byte{'\n'})
+		if !ok {
 			return n, nil
 		}
-		h.done, b = true, b[end+1:]
+		h.done, b = true, after
 	}
 	_, err := h.out.Write(b)
 	return n, err

@@ -61,13 +61,14 @@ func TestFileKeyPrinted(t *testing.T) {
 	var log strings.Builder
 	slog.New(slog.NewTextHandler(&log, nil)).Info("start", "key", key)
 	slog.New(slog.NewJSONHandler(&log, nil)).Info("start", "key", key)
-	printed := log.String()
+	var printed strings.Builder
+	printed.WriteString(log.String())
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%d", "%x", "%q"} {
-		printed += fmt.Sprintf(verb+" ", key) + fmt.Sprintf(verb+" ", []any{key})
+		printed.WriteString(fmt.Sprintf(verb+" ", key) + fmt.Sprintf(verb+" ", []any{key}))
 	}
 	for _, secret := range []string{"AAECAw", "00010203", "000102", "0x0, 0x1", "[0 1 2"} {
-		if strings.Contains(printed, secret) {
-			t.Errorf("printing shows %q in %q", secret, printed)
+		if strings.Contains(printed.String(), secret) {
+			t.Errorf("printing shows %q in %q", secret, printed.String())
 		}
 	}
 }

@@ -123,7 +123,8 @@ func (b *BundleWriter) begin() error {
 // modern way to say so, adds a field.
 func entryHeader(name string) *zip.FileHeader {
 	const january1980 = 1<<5 | 1
-	return &zip.FileHeader{Name: name, Method: zip.Deflate, ModifiedDate: january1980} //nolint:staticcheck // Modified adds a field
+	//lint:ignore SA1019 Modified adds a field
+	return &zip.FileHeader{Name: name, Method: zip.Deflate, ModifiedDate: january1980} //nolint:staticcheck // likewise
 }
 
 // whole writes an entry and adds it to the files of the manifest.

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -115,12 +116,7 @@ func (l *testLog) receipt(r *export.Row, size int64, hidden ...string) []byte {
 		l.t.Fatal(err)
 	}
 	d := proof.Disclose(r.Record, func(f *event.Field) bool {
-		for _, name := range hidden {
-			if f.Name == name {
-				return false
-			}
-		}
-		return true
+		return !slices.Contains(hidden, f.Name)
 	})
 	text, err := proof.NewReceipt(d, proof.Proof{Index: r.Seq, Path: path, Checkpoint: l.checkpoint(size)}).Format()
 	if err != nil {

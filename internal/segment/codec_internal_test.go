@@ -258,8 +258,8 @@ func TestEntities(t *testing.T) {
 				t.Fatalf("%q %q became %q %q", p.name, p.id, name, id)
 			}
 			prefix := p.name[:rapid.IntRange(0, len(p.name)).Draw(t, "prefix")]
-			if !strings.HasPrefix(p.entity, string(appendName(nil, []byte(prefix)))) ||
-				!strings.HasPrefix(p.entity, string(append(appendName(nil, []byte(p.name)), 0))) {
+			if !strings.HasPrefix(p.entity, string(namePrefix([]byte(prefix)))) ||
+				!strings.HasPrefix(p.entity, string(append(namePrefix([]byte(p.name)), 0))) {
 				t.Fatalf("the entity of %q does not begin as its name does", p.name)
 			}
 			list = append(list, p)

@@ -171,19 +171,19 @@ func eachValue(v values, c Column, rows []uint32, yield func(i int, id uint32)) 
 	}
 }
 
-func (k *segmentColumn) each(rows []uint32, yield func(i int, id uint32)) {
-	if !k.there {
+func (c *segmentColumn) each(rows []uint32, yield func(i int, id uint32)) {
+	if !c.there {
 		return
 	}
 	for i, row := range rows {
-		if id, ok := k.ids.get(int(row)); ok {
+		if id, ok := c.ids.get(int(row)); ok {
 			yield(i, id)
 		}
-		if k.extraRows.n == 0 {
+		if c.extraRows.n == 0 {
 			continue
 		}
-		for e := k.extraOf(int(row)); e < k.extraRows.n && k.extraRows.get(e) == row; e++ {
-			yield(i, k.extraIDs.get(e))
+		for e := c.extraOf(int(row)); e < c.extraRows.n && c.extraRows.get(e) == row; e++ {
+			yield(i, c.extraIDs.get(e))
 		}
 	}
 }

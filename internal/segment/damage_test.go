@@ -127,7 +127,7 @@ func TestFlippedBits(t *testing.T) {
 	}
 	for name, file := range map[string][]byte{"main": main, "side": side} {
 		found := 0
-		for at := 0; at < len(file); at++ {
+		for at := range file {
 			if at%step != 0 && at < len(file)-40 { // each byte of the end
 				continue
 			}

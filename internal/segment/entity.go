@@ -27,8 +27,9 @@ func appendEntity(dst, name, id []byte) []byte {
 	return packHex(append(dst, 0, 1), id)
 }
 
-// appendName appends what all entities begin with whose names begin with name.
-func appendName(dst, name []byte) []byte {
+// namePrefix returns what all entities begin with whose names begin with name.
+func namePrefix(name []byte) []byte {
+	dst := make([]byte, 0, len(name)+2)
 	for _, c := range name {
 		dst = append(dst, c)
 		if c == 0 {

@@ -107,7 +107,7 @@ func cheapFirst(nodes query.And) []query.Node {
 }
 
 func domainTerm(k query.Kind) bool {
-	switch k {
+	switch k { //nolint:exhaustive // the others are alike
 	case query.Actor, query.OnBehalfOf, query.User, query.Project, query.Org, query.IP, query.Token, query.Version:
 		return true
 	default:
@@ -177,7 +177,7 @@ func (e *evaluation) byKind(t *query.Term) set {
 // do.
 func (e *evaluation) kindHolds(t *query.Term, k *kind) (holds, sure bool) {
 	at := k.tag
-	switch t.Kind {
+	switch t.Kind { //nolint:exhaustive // the others are alike
 	case query.Outcome:
 		at = k.outcome
 	case query.Source:
@@ -194,7 +194,7 @@ func (e *evaluation) kindHolds(t *query.Term, k *kind) (holds, sure bool) {
 		return true, false
 	}
 	value := f.Value
-	switch t.Kind {
+	switch t.Kind { //nolint:exhaustive // the others are alike
 	case query.Class:
 		value, _, _ = bytes.Cut(value, []byte(":"))
 	case query.Severity:
@@ -254,7 +254,7 @@ func (e *evaluation) matching(v values, d domain, t *query.Term) []uint32 {
 
 // holds reports whether t holds for a value of d.
 func (e *evaluation) holds(d domain, value []byte, t *query.Term) bool {
-	switch d {
+	switch d { //nolint:exhaustive // the others are alike
 	case people, orgs:
 		e.name, e.id = splitEntity(e.name[:0], e.id[:0], value)
 		return len(e.name) > 0 && t.Matches(e.name) || len(e.id) > 0 && t.Matches(e.id)

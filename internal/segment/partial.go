@@ -45,7 +45,7 @@ func (e *evaluation) valueHasPart(d domain, value, part []byte) bool {
 		e.lower = query.AppendLower(e.lower[:0], text)
 		return bytes.Contains(e.lower, part)
 	}
-	switch d {
+	switch d { //nolint:exhaustive // the others are alike
 	case people, orgs:
 		e.name, e.id = splitEntity(e.name[:0], e.id[:0], value)
 		return has(e.name) || has(e.id)

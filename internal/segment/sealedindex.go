@@ -67,7 +67,7 @@ func (v *sealedValues) keyed(d domain, key []byte) []uint32 {
 	}
 	var ids []uint32
 	for _, name := range names {
-		first, end := dict.prefixed(append(appendName(nil, name), 0))
+		first, end := dict.prefixed(append(namePrefix(name), 0))
 		for i := first; i < end; i++ {
 			ids = append(ids, uint32(i))
 		}

@@ -320,7 +320,7 @@ func (x *Selection) Names(c Column, prefix string, yield func(value string) bool
 func (v *sealedValues) names(d domain, prefix string, wanted func(id uint32) bool, yield func(value string) bool) bool {
 	p := []byte(prefix)
 	if d.named() {
-		p = appendName(nil, p)
+		p = namePrefix(p)
 	}
 	first, end := v.dicts[d].prefixed(p)
 	for i := first; i < end; i++ {

@@ -212,14 +212,14 @@ func (s *service) marked() (list []int) {
 func traces(t *testing.T, dir string) []string {
 	t.Helper()
 	ip := event.Field{Type: event.IP}
-	for _, part := range strings.Split(markedIP, ":") {
+	for part := range strings.SplitSeq(markedIP, ":") {
 		var b [2]byte
 		if _, err := fmt.Sscanf(fmt.Sprintf("%04s", part), "%02x%02x", &b[0], &b[1]); err != nil {
 			t.Fatal(err)
 		}
 		ip.Value = append(ip.Value, b[:]...)
 	}
-	needles := [][]byte{[]byte(mark), []byte(fmt.Sprintf("%x", mark)), ip.Value, []byte(markedIP), []byte("2001:db8:7a7a")}
+	needles := [][]byte{[]byte(mark), fmt.Appendf(nil, "%x", mark), ip.Value, []byte(markedIP), []byte("2001:db8:7a7a")}
 	var where []string
 	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {

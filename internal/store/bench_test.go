@@ -1,7 +1,6 @@
 package store_test
 
 import (
-	"context"
 	"log/slog"
 	"testing"
 	"time"
@@ -30,8 +29,7 @@ func BenchmarkQueries(b *testing.B) {
 	m := new(memory)
 	var p event.Parser
 	s.Connect(store.Parts{Journal: m})
-	ctx, cancel := context.WithCancel(context.Background())
-	defer cancel()
+	ctx := b.Context()
 	go s.Run(ctx)
 	var names, users []string
 	for i := range n {

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"math"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -275,7 +276,7 @@ func TestLimitsWithoutPurge(t *testing.T) {
 				}
 				feedTo(t, s, j, n)
 				now = start.AddDate(0, 0, days).Add(20 * time.Hour)
-				before := answers(t, s, j)
+				before := answers(t, s)
 				want := expected(t, j, now, holds, held)
 				if before[""] != want {
 					t.Errorf("found %s, want %s", before[""], want)
@@ -283,7 +284,7 @@ func TestLimitsWithoutPurge(t *testing.T) {
 				if _, err := s.Purge(t.Context()); err != nil {
 					t.Fatal(err)
 				}
-				for text, a := range answers(t, s, j) {
+				for text, a := range answers(t, s) {
 					if a != before[text] {
 						t.Errorf("%s: before the purge %s, after it %s", text, before[text], a)
 					}
@@ -295,7 +296,7 @@ func TestLimitsWithoutPurge(t *testing.T) {
 				if err := s.Tidy(t.Context()); err != nil {
 					t.Fatal(err)
 				}
-				for text, a := range answers(t, s, j) {
+				for text, a := range answers(t, s) {
 					if a != before[text] {
 						t.Errorf("%s: before the purge %s, at last %s", text, before[text], a)
 					}
@@ -306,7 +307,7 @@ func TestLimitsWithoutPurge(t *testing.T) {
 }
 
 // answers returns what a store says to some questions.
-func answers(t *testing.T, s *store.Store, j *partJournal) map[string]string {
+func answers(t *testing.T, s *store.Store) map[string]string {
 	t.Helper()
 	all := make(map[string]string)
 	for _, text := range []string{
@@ -317,18 +318,18 @@ func answers(t *testing.T, s *store.Store, j *partJournal) map[string]string {
 		if err != nil {
 			t.Fatalf("%s: %v", text, err)
 		}
-		said := ""
+		var said strings.Builder
 		for _, f := range a.Found {
-			said += fmt.Sprintf("%d", f.Seq)
+			fmt.Fprintf(&said, "%d", f.Seq)
 			if f.Record.Fields[0].Erased {
-				said += "-"
+				said.WriteString("-")
 			}
-			said += " "
+			said.WriteString(" ")
 			if err := f.Record.Verify(); err != nil {
 				t.Errorf("record %d: %v", f.Seq, err)
 			}
 		}
-		all[text] = said
+		all[text] = said.String()
 		n := count(t, s, text, "actor", "tag", "class")
 		if n.Events != int64(len(a.Found)) {
 			t.Errorf("%s: %d events were counted, %d found", text, n.Events, len(a.Found))
@@ -376,11 +377,11 @@ func expected(t *testing.T, j *partJournal, now time.Time, holds bool, held func
 		}
 		return b.seq - a.seq
 	})
-	all := ""
+	var all strings.Builder
 	for _, f := range list {
-		all += f.text
+		all.WriteString(f.text)
 	}
-	return all
+	return all.String()
 }
 
 // TestFarTimes asks at the ends of time.

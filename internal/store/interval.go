@@ -25,7 +25,7 @@ const (
 
 // ParseInterval reads the name of an interval.
 func ParseInterval(s string) (Interval, bool) {
-	switch i := Interval(s); i {
+	switch i := Interval(s); i { //nolint:exhaustive // the others are alike
 	case Automatic, Minute, Hour, Day, Week, Month, Year:
 		return i, true
 	}
@@ -37,7 +37,7 @@ func (i Interval) span(micros int64) (first, end int64) {
 	at := time.UnixMicro(micros).UTC()
 	year, month, day := at.Date()
 	var a, b time.Time
-	switch i {
+	switch i { //nolint:exhaustive // the others are alike
 	case Minute:
 		a = at.Truncate(time.Minute)
 		b = a.Add(time.Minute)

@@ -118,7 +118,7 @@ func (s *Store) expire(h *handle, p *Purged) error {
 		s.examined[h.Main] = s.now()
 		return nil
 	}
-	p.Bytes += h.segInfo.Bytes
+	p.Bytes += h.Bytes
 	var list []written
 	if x.table.Len() > 0 {
 		w, err := s.write(h.Family, x.table)

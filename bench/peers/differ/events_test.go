@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"testing"
 	"time"
 
@@ -72,16 +73,17 @@ func events(t *testing.T, c *catalogue.Catalogue, random *rand.Rand, n int) [][]
 
 // manySubjects returns as many as an event may have, some of them twice.
 func manySubjects(random *rand.Rand) json.RawMessage {
-	list := "["
+	var list strings.Builder
+	list.WriteString("[")
 	for n := range 32 {
 		if n > 0 {
-			list += ","
+			list.WriteString(",")
 		}
 		kind := []string{"user", "project", "version", "file", "org", "token"}[random.IntN(6)]
 		k := random.IntN(10)
-		list += fmt.Sprintf(`{"type":%q,"id":"many-%d","name":"many-%d","version":"%d","role":"r%d"}`, kind, k, k/2, k/3, k)
+		list.WriteString(fmt.Sprintf(`{"type":%q,"id":"many-%d","name":"many-%d","version":"%d","role":"r%d"}`, kind, k, k/2, k/3, k))
 	}
-	return json.RawMessage(list + "]")
+	return json.RawMessage(list.String() + "]")
 }
 
 func decode(t *testing.T, data []byte, v any) {
