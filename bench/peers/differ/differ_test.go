@@ -6,7 +6,6 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"io"
 	"log/slog"
 	"math/rand/v2"
 	"slices"
@@ -52,7 +51,7 @@ func (l log) Commitments(from journal.Seq, n int, dst []event.Commitment) ([]eve
 func filled(t *testing.T, list [][]byte, c *catalogue.Catalogue) *store.Store {
 	t.Helper()
 	s, err := store.Open(store.Config{
-		Dir: new(disk.Mem), Log: slog.New(slog.NewTextHandler(io.Discard, nil)), SealRows: len(list) / 11,
+		Dir: new(disk.Mem), Log: slog.New(slog.DiscardHandler), SealRows: len(list) / 11,
 		Family: func(tag string) string { return c.RetentionOf(tag) },
 		Derive: &query.Derive{Severity: func(tag string) string { return string(c.SeverityOf(tag)) }, Country: countryOf},
 	})

@@ -81,7 +81,7 @@ func manySubjects(random *rand.Rand) json.RawMessage {
 		}
 		kind := []string{"user", "project", "version", "file", "org", "token"}[random.IntN(6)]
 		k := random.IntN(10)
-		list.WriteString(fmt.Sprintf(`{"type":%q,"id":"many-%d","name":"many-%d","version":"%d","role":"r%d"}`, kind, k, k/2, k/3, k))
+		fmt.Fprintf(&list, `{"type":%q,"id":"many-%d","name":"many-%d","version":"%d","role":"r%d"}`, kind, k, k/2, k/3, k)
 	}
 	return json.RawMessage(list.String() + "]")
 }

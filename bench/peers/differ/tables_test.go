@@ -117,7 +117,7 @@ func (w *rows) key(value string, kinds ...string) {
 	for _, kind := range kinds {
 		if value != "" {
 			w.insert("keys", kind, []byte(value), []byte(strings.ToLower(value)))
-			w.tables.keys[kind] = append(w.tables.keys[kind], value)
+			w.keys[kind] = append(w.keys[kind], value)
 		}
 	}
 }
@@ -165,7 +165,7 @@ func (w *rows) all(c *catalogue.Catalogue) {
 		a := addr.As16()
 		ip, country = a[:], countryOf(a)
 		w.insert("keys", "ip", ip, []byte(addr.Unmap().String()))
-		w.tables.keys["ip"] = append(w.tables.keys["ip"], addr.Unmap().String())
+		w.keys["ip"] = append(w.keys["ip"], addr.Unmap().String())
 		w.facet("ip", addr.Unmap().String())
 		w.facet("country", country)
 	}

@@ -62,7 +62,7 @@ func (d *drawing) term() condition {
 		case "class":
 			values = []string{"user", "project", "org", "system"}
 		default:
-			values = d.tables.keys[column]
+			values = d.keys[column]
 		}
 		value := one(values, d.Rand)
 		if column == "tag" && d.IntN(2) == 0 {
@@ -95,7 +95,7 @@ func (d *drawing) time() condition {
 }
 
 func (d *drawing) address() condition {
-	text := one(d.tables.keys["ip"], d.Rand)
+	text := one(d.keys["ip"], d.Rand)
 	a := netip.MustParseAddr(text)
 	first := a.As16()
 	if d.IntN(2) == 0 {
@@ -141,7 +141,7 @@ func cutAt(s string, random *rand.Rand) string {
 func (d *drawing) key() condition {
 	kind := one([]string{"actor", "on_behalf_of", "user", "project", "org", "token", "client", "version", "request"}, d.Rand)
 	value := "nobody"
-	if list := d.tables.keys[kind]; len(list) > 0 && d.IntN(20) > 0 {
+	if list := d.keys[kind]; len(list) > 0 && d.IntN(20) > 0 {
 		value = one(list, d.Rand)
 	}
 	in := "e.seq IN (SELECT seq FROM keys WHERE kind = ? AND "
@@ -159,7 +159,7 @@ func (d *drawing) key() condition {
 func (d *drawing) words() condition {
 	s := one(d.texts, d.Rand)
 	if d.IntN(4) == 0 {
-		s = one(d.tables.keys[one([]string{"actor", "project", "ip", "tag", "token", "request", "version"}, d.Rand)], d.Rand)
+		s = one(d.keys[one([]string{"actor", "project", "ip", "tag", "token", "request", "version"}, d.Rand)], d.Rand)
 	}
 	if d.IntN(2) == 0 { // a part of it
 		if fields := strings.Fields(s); len(fields) > 0 {
