@@ -41,8 +41,8 @@ type trial struct {
 
 // What custody serve sets.
 const (
-	gcPercent   = 300
-	memoryLimit = 440 << 20
+	gcPercent   = 60
+	memoryLimit = 900 << 20
 	spareProcs  = 2
 )
 

@@ -28,13 +28,13 @@ import (
 // defaultListen is on loopback: a log is opened to the world by who says so.
 const defaultListen = "127.0.0.1:8440"
 
-// gcPercent trades memory for time: what lives is little, what is thrown away
-// is much. The variable GOGC overrules it.
-const gcPercent = 300
+// gcPercent trades time for memory: what lives is large, and cheap to mark
+// because there are hardly any pointers in it. The variable GOGC overrules it.
+const gcPercent = 60
 
 // memoryLimit is from where on the collector works harder instead (soft, see
 // [debug.SetMemoryLimit]); GOMEMLIMIT sets another.
-const memoryLimit = 440 << 20
+const memoryLimit = 900 << 20
 
 // spareProcs is how many goroutines may run besides one for each core. One that
 // waits for the disk keeps its place until the scheduler notices, and with few

@@ -150,7 +150,7 @@ func (w *writer) sealKinds(t *Table, numbers []uint32, order []uint32) {
 	}
 	w.num(uint64(len(keys)))
 	w.num(uint64(len(all)))
-	w.section(newEncoder(nil).EncodeAll(all, nil))
+	w.section(newEncoder(nil, len(all)).EncodeAll(all, nil))
 	ids := make([]uint32, len(order))
 	for i, row := range order {
 		ids[i] = numbers[t.kinds[row]]
@@ -370,7 +370,7 @@ func (q *tablePart) sealBlob(w *writer, order []uint32) {
 	if len(order) < 4*blobRows {
 		sample = nil
 	}
-	encoder := newEncoder(sample)
+	encoder := newEncoder(sample, len(q.blob))
 	var raw, data []byte
 	ends := make([]uint32, 0, len(order)/blobRows+1)
 	for i := 0; i < len(order); i += blobRows {
@@ -385,16 +385,25 @@ func (q *tablePart) sealBlob(w *writer, order []uint32) {
 		data = encoder.EncodeAll(raw, data)
 		ends = append(ends, uint32(len(data)))
 	}
-	w.section(newEncoder(nil).EncodeAll(sample, nil))
+	w.section(newEncoder(nil, len(sample)).EncodeAll(sample, nil))
 	w.num(uint64(len(sample)))
 	writePacked(w, ends, uint64(len(data)))
 	w.section(data)
 }
 
-// newEncoder returns an encoder that gives the same bytes for the same input.
-func newEncoder(sample []byte) *zstd.Encoder {
+// smallBytes is below how many bytes the tables of the better encoder cost more
+// than it saves.
+const smallBytes = 128 << 10
+
+// newEncoder returns an encoder for so many bytes in all, which gives the same
+// bytes for the same input.
+func newEncoder(sample []byte, size int) *zstd.Encoder {
+	level := zstd.SpeedBetterCompression
+	if size < smallBytes {
+		level = zstd.SpeedFastest
+	}
 	options := []zstd.EOption{
-		zstd.WithEncoderLevel(zstd.SpeedBetterCompression), zstd.WithEncoderConcurrency(1),
+		zstd.WithEncoderLevel(level), zstd.WithEncoderConcurrency(1),
 		zstd.WithEncoderCRC(false), zstd.WithSingleSegment(true),
 	}
 	if len(sample) > 0 {

@@ -369,8 +369,11 @@ func TestPowerCut(t *testing.T) {
 	most := 0
 	for k, keep := range keeps {
 		step := 3
-		if testing.Short() { // the points where most can go wrong
+		switch {
+		case testing.Short(): // the points where most can go wrong
 			step = 9
+		case raceDetector:
+			step = 7
 		}
 		for cut, more := 1+k, true; more; cut += step {
 			before := &life{t: t, dir: new(disk.Mem), journal: &partJournal{memory: plainJournal(50)}, now: start.Add(50 * time.Hour), cutAt: cut, keep: keep, names: testing.Short()}

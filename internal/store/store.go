@@ -70,16 +70,18 @@ type Config struct {
 	// says, or nil while nothing is held. Nil: nothing ever is.
 	Held func() func(fields event.Fields) bool
 
-	CacheBytes int64 // of pages in memory; 0: 64 MiB
+	CacheBytes int64 // of pages in memory; 0: 384 MiB
 	SealRows   int   // 0: 131,072
 	SealBytes  int64 // of all tables; 0: 96 MiB
 }
 
 // Defaults of a Config.
 const (
-	defaultCacheBytes = 64 << 20
+	defaultCacheBytes = 384 << 20
 	defaultSealRows   = 1 << 17
 	defaultSealBytes  = 96 << 20
+
+	quietBytes = 16 << 20
 )
 
 // A Store is a [view.View]. Its methods may be called concurrently, except
@@ -87,6 +89,7 @@ const (
 type Store struct {
 	cfg   Config
 	cache *segment.Cache
+	quiet *segment.Cache // for reading segments whole, which must not push out what is asked for
 
 	parts Parts
 
@@ -164,7 +167,7 @@ func Open(c Config) (*Store, error) {
 }
 
 func newStore(c Config) *Store {
-	s := &Store{cfg: c, cache: segment.NewCache(c.CacheBytes), wake: make(chan struct{}, 1), now: time.Now, spare: make(map[string]*segment.Table)}
+	s := &Store{cfg: c, cache: segment.NewCache(c.CacheBytes), quiet: segment.NewCache(quietBytes), wake: make(chan struct{}, 1), now: time.Now, spare: make(map[string]*segment.Table)}
 	s.sealed = sync.NewCond(&s.mu)
 	return s
 }

@@ -166,9 +166,14 @@ func (x *expiry) take(seq int64, record *event.Record) error {
 // each calls yield with the records of a segment, in the order of their
 // positions, with the digests of what is personal in reach.
 func (s *Store) each(h *handle, yield func(seq int64, record *event.Record) error) error {
-	r := h.Reader()
+	g, err := segment.Open(s.cfg.Dir, h.Main, h.Side, s.OpenKey(), s.quiet)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = g.Close() }() // only read
+	r := g.Reader()
 	var record event.Record
-	for i := range h.Len() {
+	for i := range g.Len() {
 		row, _, err := r.RowAt(i)
 		if err != nil {
 			return err
