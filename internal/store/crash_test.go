@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -104,6 +105,8 @@ func (j *partJournal) Drop(_ context.Context, before journal.Seq) (int, error) {
 
 // A life is one run of a store, until its end or a power cut.
 type life struct {
+	mu sync.Mutex // of what power counts: segments are written side by side
+
 	t       *testing.T
 	dir     *disk.Mem
 	journal *partJournal
@@ -119,6 +122,8 @@ type life struct {
 }
 
 func (l *life) power(op, _ string) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	if op == "read" || op == "list" {
 		return nil
 	}
