@@ -14,7 +14,7 @@ import (
 )
 
 // pageBytes is how much of a file is read, checked and kept at a time.
-const pageBytes = 4 << 10
+const pageBytes = 16 << 10
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
