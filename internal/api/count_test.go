@@ -317,7 +317,7 @@ func TestDamagedStore(t *testing.T) {
 		if strings.HasSuffix(name, ".json") {
 			continue
 		}
-		for at := int64(100); at < b.size(name); at += 16 << 10 {
+		for at := int64(100); at < b.size(name); at += 4 << 10 {
 			fs.Flip("store/"+name, at, 3)
 			damaged += b.askDamaged(name, whole)
 			fs.Flip("store/"+name, at, 3)

@@ -24,6 +24,7 @@ import (
 	"fmt"
 	"sort"
 	"sync"
+	"sync/atomic"
 
 	"github.com/klauspost/compress/zstd"
 
@@ -89,10 +90,11 @@ type blob struct {
 	ends  column
 	data  reader
 
-	once    sync.Once
-	sample  reader
-	size    int
-	decoder *zstd.Decoder
+	sample reader
+	size   int
+
+	mu      sync.Mutex // held while decoder is made
+	decoder atomic.Pointer[zstd.Decoder]
 }
 
 // maxRows bounds the rows of a segment.
@@ -230,8 +232,22 @@ func (b *blob) open(f *footer, rows int) {
 	b.data = f.section()
 }
 
-// start makes the decoder, which is not needed for most lookups.
-func (b *blob) start() {
+// ready returns the decoder, which is not needed for most lookups and therefore
+// made for the first that does. What keeps it from being made may not be there
+// the next time.
+func (b *blob) ready() *zstd.Decoder {
+	if d := b.decoder.Load(); d != nil {
+		return d
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.decoder.Load() == nil {
+		b.decoder.Store(b.newDecoder())
+	}
+	return b.decoder.Load()
+}
+
+func (b *blob) newDecoder() *zstd.Decoder {
 	sample := []byte(nil)
 	options := []zstd.DOption{zstd.WithDecoderConcurrency(2), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxMemory(maxBlockBytes)}
 	if b.size > 0 {
@@ -249,7 +265,7 @@ func (b *blob) start() {
 	if err != nil {
 		panic(damagef("%v", err))
 	}
-	b.decoder = decoder
+	return decoder
 }
 
 // maxBlockBytes bounds a decompressed block: 64 rows of the largest records.
@@ -258,14 +274,14 @@ const maxBlockBytes = 64 << 20
 // block returns block i, decompressed into dst, and where each of its rows
 // ends in it.
 func (b *blob) block(dst []byte, ends []int, i int, ends0 *column, data *reader) ([]byte, []int) {
-	b.once.Do(b.start)
+	decoder := b.ready()
 	start := 0
 	if i > 0 {
 		start = int(ends0.get(i - 1))
 	}
 	size := int(ends0.get(i)) - start
 	packed := data.bytes(nil, int64(start), size)
-	raw, err := b.decoder.DecodeAll(packed, dst[:0])
+	raw, err := decoder.DecodeAll(packed, dst[:0])
 	if err != nil {
 		panic(damagef("block %d cannot be decompressed: %v", i, err))
 	}
@@ -310,8 +326,8 @@ func (s *Segment) Close() error {
 		for i := range q.pages.slots {
 			q.pages.slots[i].Store(nil)
 		}
-		if q.blob.decoder != nil {
-			q.blob.decoder.Close()
+		if d := q.blob.decoder.Load(); d != nil {
+			d.Close()
 		}
 	}
 	return first
