@@ -7,6 +7,7 @@ import (
 	"math"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -134,11 +135,14 @@ func TestCursorsOfOthers(t *testing.T) {
 
 // A clock goes on by a step each time it is asked.
 type clock struct {
+	mu   sync.Mutex // counting asks from several goroutines
 	now  time.Time
 	step time.Duration
 }
 
 func (c *clock) time() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.now = c.now.Add(c.step)
 	return c.now
 }

@@ -20,6 +20,9 @@ const (
 	spanShare  = 16 // a merged segment spans at most this part of how long its family is kept
 )
 
+// signedWait is how long a purge waits for a checkpoint over what is sealed.
+const signedWait = 2 * time.Second
+
 // Tidy merges what is small, until nothing is left to do.
 func (s *Store) Tidy(ctx context.Context) error {
 	for ctx.Err() == nil {
@@ -43,6 +46,9 @@ type Purged struct {
 // Purge drops the segments whose events are all past their time, and the
 // personal parts of those whose personal fields are.
 func (s *Store) Purge(ctx context.Context) (p Purged, err error) {
+	wait, cancel := context.WithTimeout(ctx, signedWait)
+	_ = s.awaitSigned(wait, s.Sealed()) // what is not signed over by then is for the next purge
+	cancel()
 	s.change.Lock()
 	defer s.change.Unlock()
 	held := s.held()
