@@ -39,7 +39,7 @@ func (t *Table) Seal() (mainFile, sideFile []byte, info Info) {
 	w.sealKinds(t, kinds, order)
 	writeFrame(w, permuted(t.times, order))
 	writeFrame(w, permuted(t.seqs, order))
-	writeRanks(w, t.seqs, order)
+	writeRanks(w, order)
 	writeFrame(w, permuted(t.received, order))
 	t.sealIDs(w, order)
 	t.sealRequests(w, order)
@@ -109,9 +109,8 @@ func permuted[T any](values []T, order []uint32) []T {
 // writeRanks writes for each position, in ascending order, how far its row is
 // from where it would be if rows were in that order. Mostly that is nowhere,
 // and then nothing is written.
-func writeRanks(w *writer, seqs []int64, order []uint32) {
-	straight := slices.IsSorted(order)
-	if straight {
+func writeRanks(w *writer, order []uint32) {
+	if slices.IsSorted(order) {
 		w.num(0)
 		return
 	}
@@ -121,7 +120,6 @@ func writeRanks(w *writer, seqs []int64, order []uint32) {
 		rows[old] = uint32(row)
 	}
 	writePacked(w, rows, uint64(len(rows)-1))
-	_ = seqs
 }
 
 // sealKinds returns new numbers for the kinds, in the order of what they are.

@@ -111,25 +111,17 @@ func (t *tally) tables() (list []*handle, err error) {
 	s := t.store
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	list = slices.Clone(s.segments)
-	for _, h := range list {
-		h.users.Add(1)
-	}
+	list = s.hold()
 	t.taken = int64(s.active.end)
-	for _, g := range []*generation{s.frozen, s.active} {
-		if g == nil {
-			continue
+	for family, table := range s.tables() {
+		l := s.limits(family, t.now)
+		r, narrowed := l.request(t.request.Query, s.cfg.Derive)
+		x, err := table.Select(r)
+		if err != nil {
+			return list, err
 		}
-		for _, family := range g.families() {
-			l := s.limits(family, t.now)
-			r, narrowed := l.request(t.request.Query, s.cfg.Derive)
-			x, err := g.tables[family].Select(r)
-			if err != nil {
-				return list, err
-			}
-			if err := t.selection(x, &l, narrowed); err != nil {
-				return list, err
-			}
+		if err := t.selection(x, &l, narrowed); err != nil {
+			return list, err
 		}
 	}
 	return list, nil

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"slices"
 	"sync/atomic"
 
 	"github.com/custody-log/custody/internal/segment"
@@ -48,13 +49,17 @@ func (h *handle) release() error {
 	return err
 }
 
-// acquire returns all segments, and tables in memory, each segment to be
-// released.
+// acquire returns all segments, each to be released.
 func (s *Store) acquire() []*handle {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	list := make([]*handle, len(s.segments))
-	copy(list, s.segments)
+	return s.hold()
+}
+
+// hold is acquire for who holds mu: to look at the tables at the same instant,
+// so that nothing is seen twice or not at all.
+func (s *Store) hold() []*handle {
+	list := slices.Clone(s.segments)
 	for _, h := range list {
 		h.users.Add(1)
 	}

@@ -107,14 +107,9 @@ func (s *Store) Times() (oldest, newest int64) {
 	for _, h := range s.segments {
 		oldest, newest = min(oldest, h.FirstTime), max(newest, h.EndTime)
 	}
-	for _, g := range []*generation{s.frozen, s.active} {
-		if g == nil {
-			continue
-		}
-		for _, t := range g.tables {
-			first, end := t.Span()
-			oldest, newest = min(oldest, first), max(newest, end)
-		}
+	for _, t := range s.tables() {
+		first, end := t.Span()
+		oldest, newest = min(oldest, first), max(newest, end)
 	}
 	if oldest > newest {
 		return 0, 0

@@ -238,31 +238,23 @@ func (m *merging) tables(limit int) error {
 	s := m.store
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	m.handles = slices.Clone(s.segments)
-	for _, h := range m.handles {
-		h.users.Add(1)
-	}
+	m.handles = s.hold()
 	m.taken = s.active.end
-	for _, g := range []*generation{s.frozen, s.active} {
-		if g == nil {
-			continue
+	for family, table := range s.tables() {
+		x := &stream{merging: m, limits: s.limits(family, m.now)}
+		r, narrowed := x.limits.request(m.query, s.cfg.Derive)
+		want := limit
+		if narrowed {
+			want = math.MaxInt
 		}
-		for _, family := range g.families() {
-			x := &stream{merging: m, limits: s.limits(family, m.now)}
-			r, narrowed := x.limits.request(m.query, s.cfg.Derive)
-			want := limit
-			if narrowed {
-				want = math.MaxInt
-			}
-			places, exact, err := g.tables[family].Places(r, !m.oldest, m.from, want)
-			if err != nil {
-				m.close()
-				return err
-			}
-			if x.places, x.exact = places, exact; len(places) > 0 {
-				x.place = places[0]
-				heap.Push(m, x)
-			}
+		places, exact, err := table.Places(r, !m.oldest, m.from, want)
+		if err != nil {
+			m.close()
+			return err
+		}
+		if x.places, x.exact = places, exact; len(places) > 0 {
+			x.place = places[0]
+			heap.Push(m, x)
 		}
 	}
 	return nil

@@ -25,6 +25,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"iter"
 	"log/slog"
 	"slices"
 	"sync"
@@ -358,6 +359,23 @@ func (s *Store) Close() error {
 	}
 	s.segments = nil
 	return errors.Join(errs...)
+}
+
+// tables yields the tables of what is not sealed, the older ones first, by family
+// in order. The caller holds mu.
+func (s *Store) tables() iter.Seq2[string, *segment.Table] {
+	return func(yield func(string, *segment.Table) bool) {
+		for _, g := range []*generation{s.frozen, s.active} {
+			if g == nil {
+				continue
+			}
+			for _, family := range g.families() {
+				if !yield(family, g.tables[family]) {
+					return
+				}
+			}
+		}
+	}
 }
 
 // families returns the families of a generation, sorted.

@@ -58,25 +58,17 @@ type valueSet struct {
 func (v *valueSet) tables(s *Store) (list []*handle, err error) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	list = slices.Clone(s.segments)
-	for _, h := range list {
-		h.users.Add(1)
-	}
-	for _, g := range []*generation{s.frozen, s.active} {
-		if g == nil {
-			continue
+	list = s.hold()
+	for family, table := range s.tables() {
+		l := s.limits(family, s.now())
+		l.held = nil
+		r, _ := l.request(new(query.Query), nil)
+		x, err := table.Select(r)
+		if err == nil {
+			err = v.take(x, false)
 		}
-		for _, family := range g.families() {
-			l := s.limits(family, s.now())
-			l.held = nil
-			r, _ := l.request(new(query.Query), nil)
-			x, err := g.tables[family].Select(r)
-			if err == nil {
-				err = v.take(x, false)
-			}
-			if err != nil {
-				return list, err
-			}
+		if err != nil {
+			return list, err
 		}
 	}
 	return list, nil
