@@ -195,3 +195,43 @@ func FuzzOpen(f *testing.F) {
 		}
 	})
 }
+
+// TestDamageThatGoes reads a segment of which a page cannot be read, and again
+// once it can: what failed the first time must not be remembered as failed.
+func TestDamageThatGoes(t *testing.T) {
+	list := records(t, 300) // enough for a blob with a dictionary of its own
+	main, side, _ := table(t, list).Seal()
+	fs := new(disk.Mem)
+	for name, data := range map[string][]byte{"main": main, "side": side} {
+		if err := disk.ReplaceFile(fs, name, data); err != nil {
+			t.Fatal(err)
+		}
+	}
+	failed := 0
+	for _, name := range []string{"main", "side"} {
+		size := map[string]int{"main": len(main), "side": len(side)}[name]
+		for at := int64(0); at < int64(size); at += 1 << 10 {
+			s, err := segment.Open(fs, "main", "side", openKey, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			fs.Flip(name, at, 3)
+			var got event.Record
+			if _, err := s.Reader().Record(7, &got); err != nil {
+				failed++
+			}
+			fs.Flip(name, at, 3)
+			if _, err := s.Reader().Record(7, &got); err != nil {
+				t.Errorf("%s, byte %d: it is whole again, and reading it = %v", name, at, err)
+			} else if d := differ(&got, list[7]); d != "" {
+				t.Errorf("%s, byte %d: it is whole again, and %s", name, at, d)
+			}
+			if err := s.Close(); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if failed == 0 {
+		t.Error("no damage was in the way")
+	}
+}
