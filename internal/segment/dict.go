@@ -71,7 +71,6 @@ func (f *footer) dict() dict {
 	d.offsets = f.packed((d.n + groupValues - 1) / groupValues)
 	for i := 0; i < d.n; i += fenceValues {
 		fence := f.text()
-		f.hand += len(fence) + 24
 		d.fences = append(d.fences, fence)
 	}
 	return d

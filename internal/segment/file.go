@@ -54,7 +54,6 @@ func (w *writer) finish() []byte {
 type footer struct {
 	pages *pages
 	data  []byte
-	hand  int // bytes of sections and footer that stay in memory
 }
 
 func (f *footer) num() uint64 {

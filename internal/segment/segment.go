@@ -51,7 +51,6 @@ type Segment struct {
 	exceptions exceptions
 
 	parts   [numParts]segmentPart
-	hand    int       // bytes in memory, without pages
 	readers sync.Pool // of *Reader
 }
 
@@ -146,7 +145,6 @@ func (s *Segment) openMain(fs disk.FS, name string, cache *Cache) (err error) {
 	s.requests = f.fixed(s.rows)
 	s.open = f.fixed(s.rows)
 	q.open(f, s.rows)
-	s.hand += f.hand + 12*len(f.pages.slots)
 	return nil
 }
 
@@ -165,7 +163,6 @@ func (s *Segment) openSide(fs disk.FS, name string, cache *Cache) (err error) {
 	n := f.count(s.rows)
 	s.exceptions = exceptions{f.packed(n), f.packed(n), f.section()}
 	q.open(f, s.rows)
-	s.hand += f.hand + 12*len(f.pages.slots)
 	return nil
 }
 
@@ -190,7 +187,6 @@ func (f *footer) kinds(rows int) ([]*kind, column) {
 	for i := range kinds {
 		kinds[i] = f.pages.cache.kind(list.text())
 	}
-	f.hand += 8 * n
 	return kinds, f.packed(rows)
 }
 
@@ -308,9 +304,6 @@ func (b *blob) block(dst []byte, ends []int, i int, ends0 *column, data *reader)
 
 // Len returns the number of rows.
 func (s *Segment) Len() int { return s.rows }
-
-// Memory returns about how much memory the segment takes, pages left aside.
-func (s *Segment) Memory() int { return s.hand }
 
 // Close closes the files.
 func (s *Segment) Close() error {
