@@ -76,6 +76,26 @@ type Reader interface {
 	Size() (int64, error)
 }
 
+// A Mapper is a [Reader] whose file can be mapped into memory. Not all can: those
+// of an encrypted directory, for instance.
+type Mapper interface {
+	// Map returns the file as it is, and as it becomes: it must not be cut.
+	Map() (Mapping, error)
+}
+
+// A Mapping is a file in memory, to be read only. Reading what the disk does not
+// give is a fault, see [runtime/debug.SetPanicOnFault].
+type Mapping interface {
+	io.Closer
+
+	// Bytes returns the file. They must not be used after Close.
+	Bytes() []byte
+
+	// Release lets the system take the memory back; the bytes stay, and are
+	// brought back when they are used.
+	Release()
+}
+
 // A File is a file open for reading and appending: Write appends. A Write that
 // fails may have appended some of its bytes.
 type File interface {

@@ -22,8 +22,9 @@ func (s *Segment) CheckPages() error {
 
 func (p *pages) checkAll() (err error) {
 	defer guard(p.name, &err)
+	var memory []byte
 	for i := range p.sums {
-		p.read(i)
+		memory = p.read(memory[:0], i)
 	}
 	return nil
 }
@@ -35,7 +36,7 @@ func CheckFile(fs disk.FS, name string) (err error) {
 	if err != nil {
 		return err
 	}
-	defer f.pages.file.Close()
+	defer f.pages.close()
 	return f.pages.checkAll()
 }
 

@@ -24,3 +24,15 @@ func Change(file []byte, at int, by byte) {
 	}
 	binary.LittleEndian.PutUint32(file[end+12:], crc32.Checksum(file[size:end+12], castagnoli))
 }
+
+// EndRound ends the round of a cache as if its time were up.
+func (c *Cache) EndRound() {
+	c.ends.Store(0)
+	c.begin()
+}
+
+// Mapped returns how many files are in memory.
+func (c *Cache) Mapped() int { return len(c.maps) }
+
+// Round returns how many rounds there were, the present one included.
+func (c *Cache) Round() uint32 { return c.round.Load() }

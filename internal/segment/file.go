@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"hash/crc32"
-	"sync/atomic"
 
 	"github.com/custody-log/custody/internal/disk"
 )
@@ -127,10 +126,9 @@ func openFooter(fs disk.FS, name string, cache *Cache) (f *footer, err error) {
 	if crc32.Checksum(rest[:checked], castagnoli) != binary.LittleEndian.Uint32(trailer[12:]) || length+4*count+trailerBytes != len(rest) {
 		return nil, bad("its footer does not have its checksum")
 	}
-	p := &pages{name: name, file: file, size: int64(body), cache: cache}
-	p.sums, p.slots = make([]uint32, count), make([]atomic.Pointer[page], count)
-	for i := range p.sums {
-		p.sums[i] = binary.LittleEndian.Uint32(rest[length+4*i:])
+	sums := make([]uint32, count)
+	for i := range sums {
+		sums[i] = binary.LittleEndian.Uint32(rest[length+4*i:])
 	}
-	return &footer{pages: p, data: rest[:length]}, nil
+	return &footer{pages: newPages(name, file, int64(body), sums, cache), data: rest[:length]}, nil
 }

@@ -9,10 +9,9 @@ import (
 // An interned gives numbers to values, in the order in which they come. It
 // holds no pointers, which the garbage collector would follow at every turn.
 type interned struct {
-	arena  []byte   // all values, side by side
-	ends   []uint32 // of each in arena
-	hashes []uint32
-	slots  []uint32 // number+1, by hash: open addressing
+	arena []byte   // all values, side by side
+	ends  []uint32 // of each in arena
+	slots []uint64 // hash and number+1, by hash: open addressing
 }
 
 // len returns how many values there are.
@@ -34,13 +33,12 @@ func (t *interned) number(value []byte) (n uint32, fresh bool) {
 	}
 	hash := uint32(xxhash.Sum64(value))
 	at := t.slot(hash, value)
-	if n := t.slots[at]; n != 0 {
+	if n := uint32(t.slots[at]); n != 0 {
 		return n - 1, false
 	}
 	t.arena = append(t.arena, value...)
 	t.ends = append(t.ends, uint32(len(t.arena)))
-	t.hashes = append(t.hashes, hash)
-	t.slots[at] = uint32(len(t.ends))
+	t.slots[at] = uint64(hash)<<32 | uint64(len(t.ends))
 	return uint32(len(t.ends)) - 1, true
 }
 
@@ -49,7 +47,7 @@ func (t *interned) find(value []byte) (n uint32, ok bool) {
 	if len(t.ends) == 0 {
 		return 0, false
 	}
-	n = t.slots[t.slot(uint32(xxhash.Sum64(value)), value)]
+	n = uint32(t.slots[t.slot(uint32(xxhash.Sum64(value)), value)])
 	return n - 1, n != 0
 }
 
@@ -58,8 +56,8 @@ func (t *interned) slot(hash uint32, value []byte) uint32 {
 	mask := uint32(len(t.slots) - 1)
 	at := hash & mask
 	for {
-		n := t.slots[at]
-		if n == 0 || t.hashes[n-1] == hash && bytes.Equal(t.value(n-1), value) {
+		slot := t.slots[at]
+		if slot == 0 || uint32(slot>>32) == hash && bytes.Equal(t.value(uint32(slot)-1), value) {
 			return at
 		}
 		at = (at + 1) & mask
@@ -67,13 +65,17 @@ func (t *interned) slot(hash uint32, value []byte) uint32 {
 }
 
 func (t *interned) grow() {
-	t.slots = make([]uint32, max(64, 2*len(t.slots)))
+	old := t.slots
+	t.slots = make([]uint64, max(64, 2*len(old)))
 	mask := uint32(len(t.slots) - 1)
-	for i, hash := range t.hashes {
-		at := hash & mask
+	for _, slot := range old {
+		if slot == 0 {
+			continue
+		}
+		at := uint32(slot>>32) & mask
 		for t.slots[at] != 0 {
 			at = (at + 1) & mask
 		}
-		t.slots[at] = uint32(i + 1)
+		t.slots[at] = slot
 	}
 }

@@ -7,6 +7,8 @@ import (
 	"hash/crc32"
 	"io"
 	"runtime"
+	"runtime/debug"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -18,93 +20,45 @@ const pageBytes = 16 << 10
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// A Cache keeps pages of segments in memory, up to a limit, those used lately.
-// It may be shared by any number of segments.
-type Cache struct {
-	limit int // pages
-
-	mu   sync.Mutex
-	ring []*page // clock order
-	hand int
-
-	kindMu    sync.Mutex
-	kinds     map[string]*kind
-	kindBytes int
-}
-
-// NewCache returns a cache of at most limit bytes, and at least 1 MiB.
-func NewCache(limit int64) *Cache {
-	return &Cache{limit: int(max(limit, 1<<20) / pageBytes)}
-}
-
-// maxKindMemory bounds the descriptions of kinds that are shared, in bytes as they
-// are written.
-const maxKindMemory = 8 << 20
-
-// kind returns the kind that key describes. Segments have most of theirs in
-// common, and in memory a kind is large.
-func (c *Cache) kind(key []byte) *kind {
-	if c == nil {
-		return parseKind(string(key))
-	}
-	c.kindMu.Lock()
-	defer c.kindMu.Unlock()
-	if k, ok := c.kinds[string(key)]; ok {
-		return k
-	}
-	k := parseKind(string(key))
-	if c.kindBytes+len(key) <= maxKindMemory {
-		if c.kinds == nil {
-			c.kinds = make(map[string]*kind)
-		}
-		c.kinds[k.key] = k
-		c.kindBytes += len(key)
-	}
-	return k
-}
-
-// A page is a checked part of a file.
-type page struct {
-	slot *atomic.Pointer[page]
-	used atomic.Bool
-	data []byte
-}
-
-// add takes in p and lets go of one that was not used lately (the clock
-// algorithm, Corbato 1968).
-func (c *Cache) add(p *page) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if len(c.ring) < c.limit {
-		c.ring = append(c.ring, p)
-		return
-	}
-	for {
-		old := c.ring[c.hand]
-		if !old.used.Swap(false) {
-			old.slot.CompareAndSwap(old, nil)
-			c.ring[c.hand] = p
-			c.hand = (c.hand + 1) % len(c.ring)
-			return
-		}
-		c.hand = (c.hand + 1) % len(c.ring)
-	}
-}
-
 // pages reads one file page by page.
 type pages struct {
 	name  string
 	file  disk.Reader
 	size  int64 // bytes that are in pages
 	sums  []uint32
-	slots []atomic.Pointer[page]
 	cache *Cache
+
+	// Of a file that is mapped.
+	memory  disk.Mapping
+	checked []atomic.Uint32 // for each page, the round of the cache in which it was last checked
+
+	// Of another.
+	slots []atomic.Pointer[page]
+}
+
+// newPages returns the pages of a file whose sums are known. It maps the file if
+// the cache wants that and the disk can.
+func newPages(name string, file disk.Reader, size int64, sums []uint32, cache *Cache) *pages {
+	p := &pages{name: name, file: file, size: size, sums: sums, cache: cache}
+	if cache.join(p) {
+		p.checked = make([]atomic.Uint32, len(sums))
+	} else {
+		p.slots = make([]atomic.Pointer[page], len(sums))
+	}
+	return p
 }
 
 // get returns page i.
 func (p *pages) get(i int) []byte {
-	if i < 0 || i >= len(p.slots) {
-		panic(damagef("page %d of %d", i, len(p.slots)))
+	if uint(i) >= uint(len(p.sums)) {
+		panic(damagef("page %d of %d", i, len(p.sums)))
+	}
+	if p.memory != nil {
+		if p.checked[i].Load() != p.cache.round.Load() {
+			p.check(i)
+		}
+		at := int64(i) * pageBytes
+		return p.memory.Bytes()[at:min(at+pageBytes, p.size)]
 	}
 	if q := p.slots[i].Load(); q != nil {
 		if !q.used.Load() {
@@ -112,24 +66,64 @@ func (p *pages) get(i int) []byte {
 		}
 		return q.data
 	}
-	q := &page{slot: &p.slots[i], data: p.read(i)}
+	q := &page{slot: &p.slots[i], data: p.read(nil, i)}
 	if p.cache != nil && p.slots[i].CompareAndSwap(nil, q) {
 		p.cache.add(q)
 	}
 	return q.data
 }
 
-// read reads page i from the file and checks it.
-func (p *pages) read(i int) []byte {
+// read appends page i of the file to dst and checks it.
+func (p *pages) read(dst []byte, i int) []byte {
 	at := int64(i) * pageBytes
-	data := make([]byte, min(pageBytes, p.size-at))
+	dst = slices.Grow(dst, pageBytes)
+	data := dst[len(dst) : len(dst)+int(min(pageBytes, p.size-at))]
 	if _, err := p.file.ReadAt(data, at); err != nil && !errors.Is(err, io.EOF) {
 		panic(&DamageError{File: p.name, Reason: fmt.Sprintf("page %d cannot be read", i), Err: err})
 	}
 	if crc32.Checksum(data, castagnoli) != p.sums[i] {
 		panic(&DamageError{File: p.name, Reason: fmt.Sprintf("page %d, at byte %d, does not have its checksum", i, at)})
 	}
-	return data
+	return dst[:len(dst)+len(data)]
+}
+
+// pageMemory holds what pages of mapped files are checked in.
+var pageMemory = sync.Pool{New: func() any { return new([pageBytes]byte) }}
+
+// check compares page i of a mapped file with its sum. It asks the disk with a
+// read, which can fail; a look at memory that the disk cannot fill ends a
+// program. What is read is what the memory shows: both are the system's one copy
+// of the file.
+func (p *pages) check(i int) {
+	round := p.cache.round.Load()
+	b := pageMemory.Get().(*[pageBytes]byte)
+	defer pageMemory.Put(b)
+	p.read(b[:0], i)
+	p.checked[i].Store(round)
+	p.cache.touched()
+}
+
+// begin is called by a goroutine before it reads. It returns the round of the
+// cache; pages that were at hand in another one are not to be used.
+func (p *pages) begin() (round uint32) {
+	if p.memory == nil {
+		return 0
+	}
+	debug.SetPanicOnFault(true) // see guard
+	return p.cache.begin()
+}
+
+// close closes the file. Nothing of it may be in use.
+func (p *pages) close() error {
+	p.cache.leave(p)
+	for i := range p.slots {
+		p.slots[i].Store(nil)
+	}
+	var err error
+	if p.memory != nil {
+		err = p.memory.Close()
+	}
+	return errors.Join(err, p.file.Close())
 }
 
 // A reader reads one section of a file. It is for one goroutine; copies are
@@ -192,6 +186,21 @@ func (r *reader) bytes(dst []byte, at int64, n int) []byte {
 	return dst
 }
 
+// view returns n bytes from an offset of the section on: those of the file, if
+// they lie side by side in memory, or else a copy in dst.
+func (r *reader) view(dst []byte, at int64, n int) []byte {
+	if n > 0 && at >= 0 && at+int64(n) <= r.size {
+		at := at + r.base
+		if at < r.from || at >= r.to {
+			r.turn(at)
+		}
+		if at+int64(n) <= r.to {
+			return r.page[at-r.from:][:n:n]
+		}
+	}
+	return r.bytes(dst[:0], at, n)
+}
+
 // whole returns the section.
 func (r *reader) whole() []byte { return r.bytes(make([]byte, 0, r.size), 0, int(r.size)) }
 
@@ -228,6 +237,8 @@ func guard(file string, err *error) {
 			x.File = file
 		}
 		*err = x
+	case interface{ Addr() uintptr }:
+		*err = &DamageError{File: file, Reason: "the disk did not give what is mapped into memory"}
 	case runtime.Error:
 		// Sums are right, so this was written: by another version, or by hand.
 		*err = &DamageError{File: file, Reason: "its numbers contradict each other", Err: x}

@@ -21,7 +21,7 @@ func (q *tablePart) reset() {
 	for d := range q.domains {
 		v := &q.domains[d]
 		clear(v.arena) // personal values must not stay in memory
-		v.arena, v.ends, v.hashes = v.arena[:0], v.ends[:0], v.hashes[:0]
+		v.arena, v.ends = v.arena[:0], v.ends[:0]
 		clear(v.slots)
 	}
 	for c := range q.columns {

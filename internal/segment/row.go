@@ -11,6 +11,7 @@ import (
 // is valid until the next call.
 type Reader struct {
 	s        *Segment
+	round    uint32 // of the cache, when it was made
 	kindIDs  column
 	times    frame
 	seqs     frame
@@ -49,11 +50,12 @@ type partReader struct {
 
 // Reader returns a reader of s. Who is done with it may call [Reader.Release].
 func (s *Segment) Reader() *Reader {
-	if r, ok := s.readers.Get().(*Reader); ok {
-		return r
+	round := s.parts[main].pages.begin()
+	if r, ok := s.readers.Get().(*Reader); ok && r.round == round {
+		return r // with the pages it has at hand
 	}
 	r := &Reader{
-		s: s, kindIDs: s.kindIDs, times: s.times, seqs: s.seqs, ranks: s.ranks, received: s.received,
+		s: s, round: round, kindIDs: s.kindIDs, times: s.times, seqs: s.seqs, ranks: s.ranks, received: s.received,
 		ids: s.ids, requests: s.requests, open: s.open, secrets: s.secrets,
 	}
 	for p := range s.parts {

@@ -26,6 +26,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/klauspost/compress/s2"
 	"github.com/klauspost/compress/zstd"
 
 	"github.com/custody-log/custody/internal/disk"
@@ -64,6 +65,7 @@ type segmentPart struct {
 	texts   hashes
 	values  hashes
 	keys    hashes
+	filter  filter
 }
 
 type segmentColumn struct {
@@ -92,8 +94,8 @@ type blob struct {
 	sample reader
 	size   int
 
-	mu      sync.Mutex // held while decoder is made
-	decoder atomic.Pointer[zstd.Decoder]
+	mu         sync.Mutex // held while the dictionary is made
+	dictionary atomic.Pointer[s2.Dict]
 }
 
 // maxRows bounds the rows of a segment.
@@ -201,6 +203,7 @@ func (q *segmentPart) open(f *footer, rows int) {
 	}
 	q.blob.open(f, rows)
 	q.texts, q.values, q.keys = f.hashes(), f.hashes(), f.hashes()
+	q.filter = f.filter()
 }
 
 func (f *footer) column(rows, values int) segmentColumn {
@@ -228,56 +231,52 @@ func (b *blob) open(f *footer, rows int) {
 	b.data = f.section()
 }
 
-// ready returns the decoder, which is not needed for most lookups and therefore
-// made for the first that does. What keeps it from being made may not be there
-// the next time.
-func (b *blob) ready() *zstd.Decoder {
-	if d := b.decoder.Load(); d != nil {
+// ready returns the dictionary, which is not needed for most lookups and therefore
+// made for the first that does; nil if there is none. What keeps it from being
+// made may not be there the next time.
+func (b *blob) ready() *s2.Dict {
+	if b.size == 0 {
+		return nil
+	}
+	if d := b.dictionary.Load(); d != nil {
 		return d
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.decoder.Load() == nil {
-		b.decoder.Store(b.newDecoder())
+	if b.dictionary.Load() == nil {
+		b.dictionary.Store(b.newDictionary())
 	}
-	return b.decoder.Load()
+	return b.dictionary.Load()
 }
 
-func (b *blob) newDecoder() *zstd.Decoder {
-	sample := []byte(nil)
-	options := []zstd.DOption{zstd.WithDecoderConcurrency(2), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxMemory(maxBlockBytes)}
-	if b.size > 0 {
-		plain, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(maxBlockBytes))
-		if err != nil {
-			panic(damagef("%v", err))
-		}
-		defer plain.Close()
-		if sample, err = plain.DecodeAll(b.sample.whole(), make([]byte, 0, b.size)); err != nil {
-			panic(damagef("the dictionary of a blob cannot be decompressed: %v", err))
-		}
-		options = append(options, zstd.WithDecoderDictRaw(1, sample))
+func (b *blob) newDictionary() *s2.Dict {
+	packed := b.sample.whole()
+	if n, err := s2.DecodedLen(packed); err != nil || n != b.size {
+		panic(damagef("the dictionary of a blob does not have its size"))
 	}
-	decoder, err := zstd.NewReader(nil, options...)
+	sample, err := s2.Decode(nil, packed)
 	if err != nil {
-		panic(damagef("%v", err))
+		panic(damagef("the dictionary of a blob cannot be decompressed: %v", err))
 	}
-	return decoder
+	d := blobDictionary(sample)
+	if d == nil {
+		panic(damagef("the dictionary of a blob is too small"))
+	}
+	return d
 }
 
-// maxBlockBytes bounds a decompressed block: 64 rows of the largest records.
-const maxBlockBytes = 64 << 20
+// maxBlockBytes bounds a decompressed block: rows of the largest records.
+const maxBlockBytes = blobRows << 20
 
 // block returns block i, decompressed into dst, and where each of its rows
 // ends in it.
 func (b *blob) block(dst []byte, ends []int, i int, ends0 *column, data *reader) ([]byte, []int) {
-	decoder := b.ready()
 	start := 0
 	if i > 0 {
 		start = int(ends0.get(i - 1))
 	}
 	size := int(ends0.get(i)) - start
-	packed := data.bytes(nil, int64(start), size)
-	raw, err := decoder.DecodeAll(packed, dst[:0])
+	raw, err := b.decompress(dst, data.view(nil, int64(start), size))
 	if err != nil {
 		panic(damagef("block %d cannot be decompressed: %v", i, err))
 	}
@@ -302,6 +301,19 @@ func (b *blob) block(dst []byte, ends []int, i int, ends0 *column, data *reader)
 	return raw, append(ends, at) // the last is where the first row begins
 }
 
+func (b *blob) decompress(dst, packed []byte) ([]byte, error) {
+	switch n, err := s2.DecodedLen(packed); {
+	case err != nil:
+		return nil, err
+	case n > maxBlockBytes:
+		return nil, fmt.Errorf("%d bytes, at most %d", n, maxBlockBytes)
+	}
+	if d := b.ready(); d != nil {
+		return d.Decode(dst[:cap(dst)], packed)
+	}
+	return s2.Decode(dst[:cap(dst)], packed)
+}
+
 // Len returns the number of rows.
 func (s *Segment) Len() int { return s.rows }
 
@@ -313,14 +325,8 @@ func (s *Segment) Close() error {
 		if q.pages == nil {
 			continue
 		}
-		if err := q.pages.file.Close(); err != nil && first == nil {
+		if err := q.pages.close(); err != nil && first == nil {
 			first = fmt.Errorf("segment: close %s: %w", q.pages.name, err)
-		}
-		for i := range q.pages.slots {
-			q.pages.slots[i].Store(nil)
-		}
-		if d := q.blob.decoder.Load(); d != nil {
-			d.Close()
 		}
 	}
 	return first

@@ -108,8 +108,15 @@ func (x *Selection) Release() {
 
 // timeSpan returns the rows of a span of time, if they are in its order.
 func timeSpan(x index, n int, q Request) (first, end int) {
-	first = sort.Search(n, func(i int) bool { return x.micros(uint32(i)) >= q.After })
-	end = first + sort.Search(n-first, func(i int) bool { return x.micros(uint32(first+i)) >= q.Before })
+	if end = n; n == 0 {
+		return 0, 0
+	}
+	if q.After != math.MinInt64 && x.micros(0) < q.After {
+		first = sort.Search(n, func(i int) bool { return x.micros(uint32(i)) >= q.After })
+	}
+	if q.Before != math.MaxInt64 && x.micros(uint32(n-1)) >= q.Before {
+		end = first + sort.Search(n-first, func(i int) bool { return x.micros(uint32(first+i)) >= q.Before })
+	}
 	return first, end
 }
 

@@ -278,7 +278,7 @@ const (
 type wordChains struct {
 	pairs []uint64 // hash, row, as writeHashes wants them
 	prev  []uint32 // pair+1 before with the same hash
-	slots []uint32 // pair+1, by hash: open addressing
+	slots []uint64 // hash and pair+1, by hash: open addressing
 	used  int
 }
 
@@ -288,7 +288,7 @@ func (c *wordChains) add(hash, row uint32) {
 		c.grow()
 	}
 	at := c.slot(hash)
-	last := c.slots[at]
+	last := uint32(c.slots[at])
 	pair := uint64(hash)<<32 | uint64(row)
 	if last > 0 && c.pairs[last-1] == pair {
 		return
@@ -298,13 +298,13 @@ func (c *wordChains) add(hash, row uint32) {
 	}
 	c.pairs = append(c.pairs, pair)
 	c.prev = append(c.prev, last)
-	c.slots[at] = uint32(len(c.pairs))
+	c.slots[at] = uint64(hash)<<32 | uint64(len(c.pairs))
 }
 
 func (c *wordChains) slot(hash uint32) int {
 	mask := uint32(len(c.slots) - 1)
 	at := hash & mask
-	for c.slots[at] != 0 && uint32(c.pairs[c.slots[at]-1]>>32) != hash {
+	for c.slots[at] != 0 && uint32(c.slots[at]>>32) != hash {
 		at = (at + 1) & mask
 	}
 	return int(at)
@@ -312,10 +312,10 @@ func (c *wordChains) slot(hash uint32) int {
 
 func (c *wordChains) grow() {
 	old := c.slots
-	c.slots = make([]uint32, max(1<<10, 2*len(old)))
-	for _, last := range old {
-		if last != 0 {
-			c.slots[c.slot(uint32(c.pairs[last-1]>>32))] = last
+	c.slots = make([]uint64, max(1<<10, 2*len(old)))
+	for _, slot := range old {
+		if slot != 0 {
+			c.slots[c.slot(uint32(slot>>32))] = slot
 		}
 	}
 }
@@ -325,7 +325,7 @@ func (c *wordChains) rows(dst []uint32, hash uint32) []uint32 {
 	if c.used == 0 {
 		return dst
 	}
-	for at := c.slots[c.slot(hash)]; at != 0; at = c.prev[at-1] {
+	for at := uint32(c.slots[c.slot(hash)]); at != 0; at = c.prev[at-1] {
 		dst = append(dst, uint32(c.pairs[at-1]))
 	}
 	return dst

@@ -143,6 +143,9 @@ func (t *tally) segment(ctx context.Context, h *handle) error {
 		t.expire()
 		return nil
 	}
+	if may, err := h.MayHold(t.request.Query); err != nil || !may {
+		return h.noted(err)
+	}
 	x, err := h.Reader().Select(r)
 	if err != nil {
 		return h.noted(err)

@@ -288,6 +288,9 @@ func (m *merging) admit() error {
 		if err != nil {
 			return h.noted(err)
 		}
+		if x == nil {
+			continue
+		}
 		ok, err := x.step()
 		if err != nil {
 			return err
@@ -302,9 +305,12 @@ func (m *merging) admit() error {
 	return nil
 }
 
-// open returns the matching rows of a segment.
+// open returns the matching rows of a segment; nil if there are none for sure.
 func (m *merging) open(h *handle) (x *stream, err error) {
 	if err := h.usable(); err != nil {
+		return nil, err
+	}
+	if may, err := h.MayHold(m.query); err != nil || !may {
 		return nil, err
 	}
 	x = &stream{merging: m, handle: h, limits: m.store.limits(h.Family, m.now).of(h)}

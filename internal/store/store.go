@@ -71,14 +71,14 @@ type Config struct {
 	// says, or nil while nothing is held. Nil: nothing ever is.
 	Held func() func(fields event.Fields) bool
 
-	CacheBytes int64 // of pages in memory; 0: 384 MiB
+	CacheBytes int64 // of pages in memory; 0: 640 MiB
 	SealRows   int   // 0: 131,072
 	SealBytes  int64 // of all tables; 0: 96 MiB
 }
 
 // Defaults of a Config.
 const (
-	defaultCacheBytes = 384 << 20
+	defaultCacheBytes = 640 << 20
 	defaultSealRows   = 1 << 17
 	defaultSealBytes  = 96 << 20
 
@@ -168,7 +168,7 @@ func Open(c Config) (*Store, error) {
 }
 
 func newStore(c Config) *Store {
-	s := &Store{cfg: c, cache: segment.NewCache(c.CacheBytes), quiet: segment.NewCache(quietBytes), wake: make(chan struct{}, 1), now: time.Now, spare: make(map[string]*segment.Table)}
+	s := &Store{cfg: c, cache: segment.NewCache(c.CacheBytes), quiet: segment.NewPlainCache(quietBytes), wake: make(chan struct{}, 1), now: time.Now, spare: make(map[string]*segment.Table)}
 	s.sealed = sync.NewCond(&s.mu)
 	return s
 }
