@@ -20,6 +20,7 @@ import (
 type Cache struct {
 	limit  int // pages
 	mapped bool
+	waits  atomic.Int64
 
 	round atomic.Uint32 // from 1
 	used  atomic.Int64  // pages of mapped files that were checked in this round
@@ -54,6 +55,9 @@ func NewCache(limit int64) *Cache {
 func NewPlainCache(limit int64) *Cache {
 	return &Cache{limit: int(max(limit, 1<<20) / pageBytes)}
 }
+
+// Waits returns how many reads of pages took so long that the disk was asked.
+func (c *Cache) Waits() int64 { return c.waits.Load() }
 
 // join maps the file of p, if that is wanted and possible.
 func (c *Cache) join(p *pages) bool {

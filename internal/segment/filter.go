@@ -110,6 +110,24 @@ func (x *filter) may(hash uint64) bool {
 	return true
 }
 
+// Warm reads all filters, so that they are in memory when they are asked.
+func (s *Segment) Warm() (err error) {
+	defer guard(s.parts[main].pages.name, &err)
+	s.parts[main].pages.begin()
+	for p := range s.parts {
+		q := &s.parts[p]
+		if q.pages == nil || q.filter.data.size == 0 {
+			continue
+		}
+		data := q.filter.data
+		for at := int64(0); at < data.size; at += pageBytes {
+			data.turn(data.base + at)
+		}
+		data.turn(data.base + data.size - 1)
+	}
+	return nil
+}
+
 // MayHold reports whether any row may match q. It is much cheaper than looking.
 func (s *Segment) MayHold(q *query.Query) (may bool, err error) {
 	defer guard(s.parts[main].pages.name, &err)

@@ -19,9 +19,17 @@ func TestFilterHidesNothing(t *testing.T) {
 	for _, r := range list {
 		f := r.Open()
 		for _, term := range []struct{ kind, field string }{
-			{"actor", "actor.id"}, {"actor", "actor.name"}, {"user", "actor.id"}, {"user", "subjects.0.id"}, {"user", "subjects.1.name"},
-			{"project", "subjects.0.name"}, {"project", "subjects.0.id"}, {"project", "subjects.1.name"},
-			{"token", "credential.id"}, {"ip", "context.ip"}, {"on_behalf_of", "on_behalf_of.id"},
+			{"actor", "actor.id"},
+			{"actor", "actor.name"},
+			{"user", "actor.id"},
+			{"user", "subjects.0.id"},
+			{"user", "subjects.1.name"},
+			{"project", "subjects.0.name"},
+			{"project", "subjects.0.id"},
+			{"project", "subjects.1.name"},
+			{"token", "credential.id"},
+			{"ip", "context.ip"},
+			{"on_behalf_of", "on_behalf_of.id"},
 		} {
 			if v, ok := f.Get(term.field); ok {
 				asked[fmt.Sprintf("%s:%q", term.kind, v.Text())] = true

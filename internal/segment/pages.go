@@ -11,6 +11,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/custody-log/custody/internal/disk"
 )
@@ -78,7 +79,12 @@ func (p *pages) read(dst []byte, i int) []byte {
 	at := int64(i) * pageBytes
 	dst = slices.Grow(dst, pageBytes)
 	data := dst[len(dst) : len(dst)+int(min(pageBytes, p.size-at))]
-	if _, err := p.file.ReadAt(data, at); err != nil && !errors.Is(err, io.EOF) {
+	begun := time.Now()
+	_, err := p.file.ReadAt(data, at)
+	if p.cache != nil && time.Since(begun) > diskTime {
+		p.cache.waits.Add(1)
+	}
+	if err != nil && !errors.Is(err, io.EOF) {
 		panic(&DamageError{File: p.name, Reason: fmt.Sprintf("page %d cannot be read", i), Err: err})
 	}
 	if crc32.Checksum(data, castagnoli) != p.sums[i] {
@@ -86,6 +92,10 @@ func (p *pages) read(dst []byte, i int) []byte {
 	}
 	return dst[:len(dst)+len(data)]
 }
+
+// diskTime is how long a read takes at most that need not wait for the disk,
+// roughly.
+const diskTime = 60 * time.Microsecond
 
 // pageMemory holds what pages of mapped files are checked in.
 var pageMemory = sync.Pool{New: func() any { return new([pageBytes]byte) }}

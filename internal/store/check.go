@@ -38,14 +38,7 @@ func OpenRead(c Config) (*Store, error) {
 	}
 	s := newStore(c)
 	s.manifest = m
-	for _, info := range m.Segments {
-		h, err := s.openKept(info)
-		if err != nil {
-			return nil, errors.Join(err, s.Close())
-		}
-		s.segments = append(s.segments, h)
-	}
-	return s, nil
+	return s, s.openAll()
 }
 
 // FileNames returns the names of all files that belong to the store in dir, its

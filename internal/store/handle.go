@@ -1,8 +1,12 @@
 package store
 
 import (
+	"context"
+	"errors"
 	"slices"
 	"sync/atomic"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/custody-log/custody/internal/segment"
 )
@@ -28,6 +32,45 @@ func (s *Store) open(info *segInfo) (*handle, error) {
 	h := &handle{segInfo: info, Segment: g, store: s}
 	h.users.Store(1)
 	return h, nil
+}
+
+// openers is how many segments are opened at once: mostly they wait for the disk.
+const openers = 8
+
+// openAll opens all segments of the manifest.
+func (s *Store) openAll() error {
+	list := make([]*handle, len(s.manifest.Segments))
+	var work errgroup.Group
+	work.SetLimit(openers)
+	for i, info := range s.manifest.Segments {
+		work.Go(func() (err error) {
+			list[i], err = s.openKept(info)
+			return err
+		})
+	}
+	err := work.Wait()
+	s.segments = slices.DeleteFunc(list, func(h *handle) bool { return h == nil })
+	if err != nil {
+		return errors.Join(err, s.Close())
+	}
+	return nil
+}
+
+// warm reads what passes over segments, for the first searches.
+func (s *Store) warm(ctx context.Context) {
+	list := s.acquire()
+	defer releaseAll(list)
+	var work errgroup.Group
+	work.SetLimit(openers)
+	for _, h := range slices.Backward(list) {
+		work.Go(func() error {
+			if h.Segment != nil && ctx.Err() == nil {
+				return h.noted(h.Warm())
+			}
+			return nil
+		})
+	}
+	_ = work.Wait() // damage is noted; who needs what is damaged is told
 }
 
 // release ends one use.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -26,6 +27,9 @@ const (
 
 // Run seals and merges until ctx ends.
 func (s *Store) Run(ctx context.Context) error {
+	var warming sync.WaitGroup
+	defer warming.Wait()
+	warming.Go(func() { s.warm(ctx) })
 	rest := time.NewTicker(restInterval)
 	defer rest.Stop()
 	var merge <-chan time.Time

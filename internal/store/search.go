@@ -118,6 +118,7 @@ func (s *Store) Search(ctx context.Context, r Request) (*Answer, error) {
 		return nil, err
 	}
 	defer m.close()
+	m.ahead = ahead{merging: m, waits: s.cache.Waits()}
 	m.deadline = s.now().Add(r.Budget)
 	a := &Answer{Taken: m.taken}
 	var places []segment.Place
@@ -195,6 +196,8 @@ type merging struct {
 	opened  []*segment.Selection
 	heap    []*stream
 
+	ahead ahead // not used by walks, which read everything anyway
+
 	last    segment.Place // the last row looked at
 	looked  int
 	steps   int
@@ -261,6 +264,7 @@ func (m *merging) tables(limit int) error {
 }
 
 func (m *merging) close() {
+	m.ahead.end()
 	for _, x := range m.opened {
 		x.Release()
 	}
@@ -284,6 +288,7 @@ func (m *merging) admit() error {
 			m.waiting = append(m.waiting, h)
 			return nil
 		}
+		m.ahead.read(h)
 		x, err := m.open(h)
 		if err != nil {
 			return h.noted(err)
@@ -291,6 +296,7 @@ func (m *merging) admit() error {
 		if x == nil {
 			continue
 		}
+		m.ahead.read(h) // looking for the rows may have been the first to wait
 		ok, err := x.step()
 		if err != nil {
 			return err

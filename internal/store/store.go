@@ -153,15 +153,13 @@ func Open(c Config) (*Store, error) {
 	if err := s.removeOrphans(); err != nil {
 		return nil, err
 	}
-	for _, info := range m.Segments {
-		h, err := s.openKept(info)
-		if err != nil {
-			return nil, errors.Join(err, s.Close())
-		}
+	if err := s.openAll(); err != nil {
+		return nil, err
+	}
+	for _, h := range s.segments {
 		if h.damaged() {
 			_ = s.setAside(h, h.damage.Load()) // which says it
 		}
-		s.segments = append(s.segments, h)
 	}
 	s.active = s.newGeneration(journal.Seq(m.Sealed))
 	return s, nil
