@@ -22,6 +22,7 @@ type APIKey struct {
 	Name    string    `json:"name"`
 	Source  string    `json:"source"` // the source of events recorded with it
 	Scopes  []string  `json:"scopes"`
+	Reads   []string  `json:"reads,omitempty"` // as whom it reads, see [Client.CreateReaderKey]; empty if it may not
 	Created time.Time `json:"created"`
 }
 
@@ -39,9 +40,22 @@ func (c *Client) APIKeys(ctx context.Context) ([]APIKey, error) {
 
 // CreateAPIKey makes an API key and returns it with its secret, which is shown
 // this once. It tries once: after an error the key may be there; look and
-// revoke it.
+// revoke it. A key that may read reads everything; [Client.CreateReaderKey]
+// makes others.
 func (c *Client) CreateAPIKey(ctx context.Context, name, source string, scopes ...string) (*APIKey, string, error) {
-	body, err := json.Marshal(map[string]any{"name": name, "source": source, "scopes": scopes})
+	return c.createAPIKey(ctx, name, map[string]any{"name": name, "source": source, "scopes": scopes})
+}
+
+// CreateReaderKey is [Client.CreateAPIKey] for a key that reads as somebody in
+// particular. Each of reads is "everything", "auditor", "admin", "public",
+// "user:ID", "project:TYPE:ID" or "org:ID"; TYPE is the type of a subject, as in
+// "project:project:p1". A log refuses to make one without any.
+func (c *Client) CreateReaderKey(ctx context.Context, name, source string, reads []string, scopes ...string) (*APIKey, string, error) {
+	return c.createAPIKey(ctx, name, map[string]any{"name": name, "source": source, "scopes": scopes, "reads": append([]string{}, reads...)})
+}
+
+func (c *Client) createAPIKey(ctx context.Context, name string, wanted map[string]any) (*APIKey, string, error) {
+	body, err := json.Marshal(wanted)
 	if err != nil {
 		return nil, "", fmt.Errorf("custody: create API key: %w", err)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -211,6 +212,29 @@ func (s *silence) Read(p []byte) (int, error) {
 }
 
 func (s *silence) Close() error { return nil }
+
+// A key that is to read as nobody is not asked for as one that reads everything.
+func TestCreateReaderKey(t *testing.T) {
+	log := newFakeLog(t)
+	client := log.client(t)
+	var body string
+	log.before = func(w http.ResponseWriter, r *http.Request) bool {
+		data, err := io.ReadAll(r.Body)
+		if err != nil {
+			t.Error(err)
+		}
+		body = string(data)
+		w.Write([]byte(`{"id":"k2","name":"a","source":"b","scopes":["read"],"reads":["user:u1","org:o1"],"secret":"cst_k2_secret"}`))
+		return true
+	}
+	k, _, err := client.CreateReaderKey(t.Context(), "a", "b", []string{"user:u1", "org:o1"}, custody.ScopeRead)
+	if err != nil || !slices.Equal(k.Reads, []string{"user:u1", "org:o1"}) || !strings.Contains(body, `"reads":["user:u1","org:o1"]`) {
+		t.Errorf("CreateReaderKey = %+v, %v, asked with %s", k, err, body)
+	}
+	if _, _, err := client.CreateReaderKey(t.Context(), "a", "b", nil, custody.ScopeRead); err != nil || !strings.Contains(body, `"reads":[]`) {
+		t.Errorf("CreateReaderKey for nobody asked with %s, %v, want an empty list", body, err)
+	}
+}
 
 // Administrators' calls are made once: a key that is made twice is one too many.
 func TestAdmin(t *testing.T) {

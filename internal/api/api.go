@@ -11,7 +11,8 @@
 //   - No request makes the service buffer more than the limits named here,
 //     whatever it claims to be and however it is compressed.
 //   - Nothing but the pages of handlePublic, beside [API.Handler], is answered without a
-//     key of the right scope.
+//     key of the right scope. Whoever is refused is on record, and learns from the
+//     answer nothing but that.
 //   - What an administrator changes here is an event.
 //   - An answer is never silently of a part: it says when its time was up, how far
 //     behind the log it is, and a damaged file makes it an error.
@@ -22,17 +23,22 @@ package api
 import (
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"sync"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/custody-log/custody/catalogue"
+	"github.com/custody-log/custody/event"
 	"github.com/custody-log/custody/internal/auth"
+	"github.com/custody-log/custody/internal/denial"
 	"github.com/custody-log/custody/internal/disk"
 	"github.com/custody-log/custody/internal/intake"
 	"github.com/custody-log/custody/internal/journal"
 	"github.com/custody-log/custody/internal/keeper"
+	"github.com/custody-log/custody/internal/reading"
 	"github.com/custody-log/custody/internal/store"
 	"github.com/custody-log/custody/internal/tree"
 	"github.com/custody-log/custody/internal/view"
@@ -46,6 +52,7 @@ type API struct {
 	Journal   *journal.Journal
 	Desk      *intake.Desk
 	Store     *store.Store
+	Room      *reading.Room // where all events are read
 	Tree      *tree.Tree
 	Keys      *auth.Keys
 	KeyDir    disk.FS // where the keys that sign checkpoints are kept
@@ -64,6 +71,20 @@ type API struct {
 
 	// Witnesses returns the state of each witness. Nil: there are none.
 	Witnesses func() []Witness
+
+	// Denied is told of everybody who is not let in. It does not wait. Nil: nobody
+	// is told.
+	Denied func(denial.Attempt)
+
+	// Limiter slows down who comes with wrong keys. Nil: nobody is.
+	Limiter Limiter
+
+	// Address returns where a request comes from. Nil: its connection says so.
+	Address func(*http.Request) netip.Addr
+
+	// SigninLink makes a link with which a person signs in to the console, in the
+	// name of by, once and until it expires. Nil: there is no console to sign in to.
+	SigninLink func(by event.Party) (url string, expires time.Time, err error)
 
 	// Stopping is closed when the server is about to stop: tails then end. Nil:
 	// they end with their connections.
@@ -88,25 +109,26 @@ func (a *API) Handler() http.Handler {
 
 	mux := http.NewServeMux()
 	mux.Handle("POST /v1/events", a.with(auth.Submit, a.submit))
-	mux.Handle("GET /v1/events", a.with(auth.Read, a.search))
-	mux.Handle("GET /v1/events/{seq}", a.with(auth.Read, a.event))
-	mux.Handle("GET /v1/events/{seq}/receipt", a.with(auth.Read, a.receipt))
-	mux.Handle("GET /v1/count", a.with(auth.Read, a.number))
-	mux.Handle("GET /v1/facets", a.with(auth.Read, a.facets))
-	mux.Handle("GET /v1/histogram", a.with(auth.Read, a.histogram))
-	mux.Handle("GET /v1/values", a.with(auth.Read, a.fieldValues))
-	mux.Handle("GET /v1/complete", a.with(auth.Read, a.complete))
-	mux.Handle("GET /v1/export", a.with(auth.Read, a.export))
-	mux.Handle("GET /v1/tail", a.with(auth.Read, a.tail))
+	mux.Handle("GET /v1/events", a.reads(a.search))
+	mux.Handle("GET /v1/events/{seq}", a.reads(a.event))
+	mux.Handle("GET /v1/events/{seq}/receipt", a.reads(a.receipt))
+	mux.Handle("GET /v1/count", a.reads(a.number))
+	mux.Handle("GET /v1/facets", a.reads(a.facets))
+	mux.Handle("GET /v1/histogram", a.reads(a.histogram))
+	mux.Handle("GET /v1/values", a.reads(a.fieldValues))
+	mux.Handle("GET /v1/complete", a.reads(a.complete))
+	mux.Handle("GET /v1/export", a.reads(a.export))
+	mux.Handle("GET /v1/tail", a.reads(a.tail))
 	mux.Handle("GET /v1/checkpoint", a.with(auth.Read, a.checkpoint))
 	mux.Handle("GET /v1/consistency", a.with(auth.Read, a.consistency))
 	mux.Handle("POST /v1/heartbeat", a.with(auth.Submit, a.heartbeat))
-	mux.Handle("GET /v1/log", a.with(auth.Read, a.status))
+	mux.Handle("GET /v1/log", a.reads(a.status))
 
 	mux.Handle("GET /v1/keys", a.with(auth.Admin, a.listKeys))
 	mux.Handle("POST /v1/keys", a.with(auth.Admin, a.createKey))
 	mux.Handle("GET /v1/keys/{id}", a.with(auth.Admin, a.showKey))
 	mux.Handle("DELETE /v1/keys/{id}", a.with(auth.Admin, a.revokeKey))
+	mux.Handle("POST /v1/signin/link", a.with(auth.Admin, a.signinLink))
 	mux.Handle("POST /v1/log/keys/rotate", a.with(auth.Admin, a.rotateSigningKey))
 	mux.Handle("POST /v1/log/keys/retire", a.with(auth.Admin, a.retireSigningKey))
 	mux.Handle("POST /v1/log/seal", a.with(auth.Admin, a.seal))

@@ -9,6 +9,7 @@ import (
 
 	"github.com/custody-log/custody/internal/auth"
 	"github.com/custody-log/custody/internal/query"
+	"github.com/custody-log/custody/internal/reader"
 	"github.com/custody-log/custody/internal/store"
 )
 
@@ -22,7 +23,7 @@ type completion struct {
 
 // complete answers with what may be typed at a place of a query: qualifiers,
 // values that a qualifier has, values that events have.
-func (a *API) complete(w http.ResponseWriter, r *http.Request, _ *auth.Key) error {
+func (a *API) complete(w http.ResponseWriter, r *http.Request, _ *auth.Key, who *reader.Reader) error {
 	params, err := parameters(r, "q", "at", "limit")
 	if err != nil {
 		return err
@@ -43,7 +44,7 @@ func (a *API) complete(w http.ResponseWriter, r *http.Request, _ *auth.Key) erro
 	if name := c.Kind.String(); len(c.Choices) == 0 && slices.Contains(store.Fields(), name) {
 		ctx, cancel := context.WithTimeout(r.Context(), store.DefaultBudget)
 		defer cancel()
-		if answer.Values, err = a.Store.Values(ctx, name, c.Prefix, limit); err != nil {
+		if answer.Values, err = a.Room.Values(ctx, who, name, c.Prefix, limit); err != nil {
 			return err
 		}
 	}

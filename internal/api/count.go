@@ -12,6 +12,8 @@ import (
 
 	"github.com/custody-log/custody/internal/auth"
 	"github.com/custody-log/custody/internal/journal"
+	"github.com/custody-log/custody/internal/reader"
+	"github.com/custody-log/custody/internal/reading"
 	"github.com/custody-log/custody/internal/store"
 )
 
@@ -39,8 +41,8 @@ type series struct {
 
 // facets answers with the most frequent values of fields in the events that
 // match, and with their number by time if an interval is given.
-func (a *API) facets(w http.ResponseWriter, r *http.Request, _ *auth.Key) error {
-	fields, params, err := repeated(r, "field", "q", "after", "before", "limit", "interval", "budget")
+func (a *API) facets(w http.ResponseWriter, r *http.Request, key *auth.Key, who *reader.Reader) error {
+	fields, params, err := repeated(r, "field", "q", "after", "before", "limit", "interval", "budget", "reason")
 	if err != nil {
 		return err
 	}
@@ -59,7 +61,7 @@ func (a *API) facets(w http.ResponseWriter, r *http.Request, _ *auth.Key) error 
 			return err
 		}
 	}
-	n, sum, err := a.count(r.Context(), req, params)
+	n, sum, err := a.count(r, key, who, req, params)
 	if err != nil {
 		return err
 	}
@@ -72,8 +74,8 @@ func (a *API) facets(w http.ResponseWriter, r *http.Request, _ *auth.Key) error 
 }
 
 // histogram answers with the number of events that match by time.
-func (a *API) histogram(w http.ResponseWriter, r *http.Request, _ *auth.Key) error {
-	params, err := parameters(r, "q", "after", "before", "interval", "budget")
+func (a *API) histogram(w http.ResponseWriter, r *http.Request, key *auth.Key, who *reader.Reader) error {
+	params, err := parameters(r, "q", "after", "before", "interval", "budget", "reason")
 	if err != nil {
 		return err
 	}
@@ -81,7 +83,7 @@ func (a *API) histogram(w http.ResponseWriter, r *http.Request, _ *auth.Key) err
 	if req.Interval, err = intervalOf(params); err != nil {
 		return err
 	}
-	n, sum, err := a.count(r.Context(), req, params)
+	n, sum, err := a.count(r, key, who, req, params)
 	if err != nil {
 		return err
 	}
@@ -92,12 +94,12 @@ func (a *API) histogram(w http.ResponseWriter, r *http.Request, _ *auth.Key) err
 }
 
 // number answers with how many events match.
-func (a *API) number(w http.ResponseWriter, r *http.Request, _ *auth.Key) error {
-	params, err := parameters(r, "q", "after", "before", "budget")
+func (a *API) number(w http.ResponseWriter, r *http.Request, key *auth.Key, who *reader.Reader) error {
+	params, err := parameters(r, "q", "after", "before", "budget", "reason")
 	if err != nil {
 		return err
 	}
-	_, sum, err := a.count(r.Context(), store.CountRequest{}, params)
+	_, sum, err := a.count(r, key, who, store.CountRequest{}, params)
 	if err != nil {
 		return err
 	}
@@ -106,7 +108,7 @@ func (a *API) number(w http.ResponseWriter, r *http.Request, _ *auth.Key) error 
 
 // fieldValues answers with values that a field has somewhere, for completing
 // what somebody types.
-func (a *API) fieldValues(w http.ResponseWriter, r *http.Request, _ *auth.Key) error {
+func (a *API) fieldValues(w http.ResponseWriter, r *http.Request, _ *auth.Key, who *reader.Reader) error {
 	params, err := parameters(r, "field", "prefix", "limit")
 	if err != nil {
 		return err
@@ -117,22 +119,26 @@ func (a *API) fieldValues(w http.ResponseWriter, r *http.Request, _ *auth.Key) e
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), store.DefaultBudget)
 	defer cancel()
-	list, err := a.Store.Values(ctx, params.Get("field"), params.Get("prefix"), limit)
+	list, err := a.Room.Values(ctx, who, params.Get("field"), params.Get("prefix"), limit)
 	if err != nil {
 		return err
 	}
 	return respond(w, http.StatusOK, map[string][]string{"values": list})
 }
 
-// count counts what the parameters q, after, before and budget say. It waits
+// count counts what the parameters q, after, before, budget and reason say. It waits
 // for its turn: a count uses all cores, and holds a number for each value.
-func (a *API) count(ctx context.Context, req store.CountRequest, params url.Values) (*store.Count, counted, error) {
+func (a *API) count(r *http.Request, key *auth.Key, who *reader.Reader, req store.CountRequest, params url.Values) (*store.Count, counted, error) {
+	ctx := r.Context()
 	fail := func(err error) (*store.Count, counted, error) { return nil, counted{}, err }
 	var err error
 	if req.Query, err = parseQuery(params); err != nil {
 		return fail(err)
 	}
 	if req.Budget, err = budgetOf(params); err != nil {
+		return fail(err)
+	}
+	if who, err = a.looking(r, key, who, params, reading.Look{Query: req.Query}); err != nil {
 		return fail(err)
 	}
 	began := time.Now()
@@ -142,7 +148,7 @@ func (a *API) count(ctx context.Context, req store.CountRequest, params url.Valu
 	}
 	defer done()
 	req.Budget = max(1, req.Budget-time.Since(began))
-	n, err := a.Store.Count(ctx, req)
+	n, err := a.Room.Count(ctx, who, req)
 	if err != nil {
 		return fail(err)
 	}

@@ -362,7 +362,7 @@ func (b *bench) askDamaged(name string, whole map[string]string) (refused int) {
 			b.t.Error(err)
 		}
 	}()
-	b.api.Store = again
+	b.api.Store, b.room.Store = again, again
 	for path, want := range whole {
 		w := b.do(call{method: "GET", path: "/v1/" + path, scope: auth.Read})
 		if w.Code == 200 && w.Body.String() == want {

@@ -1,124 +1,50 @@
 package api
 
 import (
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/url"
 	"strconv"
 	"time"
 
-	"github.com/custody-log/custody/catalogue"
-	"github.com/custody-log/custody/event"
 	"github.com/custody-log/custody/internal/auth"
-	"github.com/custody-log/custody/internal/export"
 	"github.com/custody-log/custody/internal/journal"
 	"github.com/custody-log/custody/internal/query"
+	"github.com/custody-log/custody/internal/reader"
+	"github.com/custody-log/custody/internal/reading"
 	"github.com/custody-log/custody/internal/store"
 )
 
 // defaultFound is how many events a search returns if it does not say.
 const defaultFound = 50
 
-// A shown event is one as readers get it.
-type shown struct {
-	seq        journal.Seq
-	fields     event.Fields
-	commitment event.Commitment
-	record     *event.Record // nil if something in fields is not of it
-	text       string        // the event as a sentence
-	class      string
-	severity   string
-
-	// erased names the fields whose values were erased or are past their time.
-	// Where a person was erased, the name is a pseudonym.
-	erased []string
-}
-
-// show returns the event of a record. What was erased is not in it.
-func (a *API) show(seq journal.Seq, record *event.Record) *shown {
-	fields, erased := a.Keeper.Shown(seq, record)
-	tag := fields.Text("tag")
-	e := &shown{
-		seq:    seq,
-		fields: fields,
-		erased: erased,
-		text: a.Catalogue.Render(tag, func(name string) (string, bool) {
-			f, ok := fields.Get(name)
-			if !ok {
-				return "", false
-			}
-			return f.Text(), true
-		}),
-		class:      catalogue.ClassOf(tag),
-		severity:   string(a.Catalogue.SeverityOf(tag)),
-		commitment: record.Commitment,
-	}
-	if len(erased) == 0 {
-		e.record = record
-	}
-	return e
-}
-
-// time returns when the event happened.
-func (e *shown) time() time.Time {
-	f, _ := e.fields.Get("time")
-	return f.Time()
-}
-
-// MarshalJSON implements [json.Marshaler]. Exports have the same form.
-func (e *shown) MarshalJSON() ([]byte, error) {
-	if e.record != nil {
-		row := export.Row{Seq: int64(e.seq), Record: e.record, Class: e.class, Severity: e.severity, Text: e.text}
-		if data, err := export.AppendJSON(nil, &row); err == nil {
-			return data, nil
-		}
-	}
-	return json.Marshal(&struct {
-		Seq journal.Seq `json:"seq"`
-		*event.Event
-		Text       string   `json:"text"`
-		Class      string   `json:"class"`
-		Severity   string   `json:"severity"`
-		Commitment []byte   `json:"commitment"`
-		Erased     []string `json:"erased,omitempty"`
-	}{e.seq, e.fields.Event(), e.text, e.class, e.severity, e.commitment[:], e.erased})
-}
-
 // event answers with one event.
-func (a *API) event(w http.ResponseWriter, r *http.Request, _ *auth.Key) error {
-	if _, err := parameters(r); err != nil {
-		return err
-	}
-	seq, record, err := a.record(r)
+func (a *API) event(w http.ResponseWriter, r *http.Request, key *auth.Key, who *reader.Reader) error {
+	params, err := parameters(r, "reason")
 	if err != nil {
 		return err
 	}
-	return respond(w, http.StatusOK, a.show(seq, record))
+	seq, err := position(r)
+	if err != nil {
+		return err
+	}
+	if who, err = a.looking(r, key, who, params, reading.Look{Events: []journal.Seq{seq}}); err != nil {
+		return noEvent(seq, err)
+	}
+	e, err := a.Room.Event(r.Context(), who, seq)
+	if err != nil {
+		return noEvent(seq, err)
+	}
+	return respond(w, http.StatusOK, e)
 }
 
-// record returns the record that the path is about.
-func (a *API) record(r *http.Request) (journal.Seq, *event.Record, error) {
+// position returns the position of the event that the path is about.
+func position(r *http.Request) (journal.Seq, error) {
 	n, err := strconv.ParseInt(r.PathValue("seq"), 10, 64)
 	if err != nil || n < 0 {
-		return 0, nil, badRequest("the position in the path must be a whole number from 0")
+		return 0, badRequest("the position in the path must be a whole number from 0")
 	}
-	seq := journal.Seq(n)
-	records, err := a.Journal.Read(seq, 1)
-	if err != nil {
-		return 0, nil, err
-	}
-	if len(records) == 0 {
-		return 0, nil, notFound("there is no event %d; the log has %d events", seq, a.Journal.Size())
-	}
-	if records[0].Body == nil {
-		return 0, nil, gone(seq)
-	}
-	record, err := event.DecodeRecord(records[0].Body)
-	if err == nil && !a.Store.Show(record) {
-		return 0, nil, gone(seq)
-	}
-	return seq, record, err
+	return journal.Seq(n), nil
 }
 
 // gone says that retention dropped an event.
@@ -131,16 +57,16 @@ func gone(seq journal.Seq) error {
 
 // A found is the answer to a search.
 type found struct {
-	Events   []*shown    `json:"events"` // in the order asked for
-	Next     string      `json:"next,omitzero"`
-	Complete bool        `json:"complete"` // false: the time was up, more may be found from next on
-	Looked   int         `json:"looked"`   // events that were compared one by one, because no index could answer
-	Behind   journal.Seq `json:"behind"`   // events at the end of the log that were not searched yet
+	Events   []*reading.Shown `json:"events"` // in the order asked for
+	Next     string           `json:"next,omitzero"`
+	Complete bool             `json:"complete"` // false: the time was up, more may be found from next on
+	Looked   int              `json:"looked"`   // events that were compared one by one, because no index could answer
+	Behind   journal.Seq      `json:"behind"`   // events at the end of the log that were not searched yet
 }
 
 // search answers with the events that match, one page of them.
-func (a *API) search(w http.ResponseWriter, r *http.Request, _ *auth.Key) error {
-	params, err := parameters(r, "q", "after", "before", "order", "limit", "cursor", "budget")
+func (a *API) search(w http.ResponseWriter, r *http.Request, key *auth.Key, who *reader.Reader) error {
+	params, err := parameters(r, "q", "after", "before", "order", "limit", "cursor", "budget", "reason")
 	if err != nil {
 		return err
 	}
@@ -148,7 +74,7 @@ func (a *API) search(w http.ResponseWriter, r *http.Request, _ *auth.Key) error 
 	if err != nil {
 		return err
 	}
-	req := store.Request{Query: q}
+	req := reading.Request{Query: q}
 	if req.Limit, err = limitOf(params, defaultFound, store.MaxFound, "events"); err != nil {
 		return err
 	}
@@ -167,16 +93,16 @@ func (a *API) search(w http.ResponseWriter, r *http.Request, _ *auth.Key) error 
 	if req.Budget, err = budgetOf(params); err != nil {
 		return err
 	}
-	if seqs, rest, ok := a.Keeper.Pseudonym(q); ok {
-		return a.searchNamed(w, r, req, seqs, rest)
+	if who, err = a.looking(r, key, who, params, reading.Look{Query: q}); err != nil {
+		return err
 	}
-	answer, err := a.Store.Search(r.Context(), req)
+	answer, err := a.Room.Search(r.Context(), who, req)
 	if err != nil {
 		return err
 	}
-	f := found{Events: make([]*shown, len(answer.Found)), Complete: answer.Complete, Looked: answer.Looked, Behind: max(0, a.Journal.Size()-answer.Taken)}
-	for i, x := range answer.Found {
-		f.Events[i] = a.show(x.Seq, x.Record)
+	f := found{Events: answer.Events, Complete: answer.Complete, Looked: answer.Looked, Behind: answer.Behind}
+	if f.Events == nil {
+		f.Events = []*reading.Shown{}
 	}
 	if answer.Next != nil {
 		f.Next = answer.Next.String()

@@ -9,13 +9,13 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/custody-log/custody/catalogue"
 	"github.com/custody-log/custody/event"
 	"github.com/custody-log/custody/internal/auth"
 	"github.com/custody-log/custody/internal/export"
 	"github.com/custody-log/custody/internal/intake"
 	"github.com/custody-log/custody/internal/journal"
-	"github.com/custody-log/custody/internal/query"
+	"github.com/custody-log/custody/internal/reader"
+	"github.com/custody-log/custody/internal/reading"
 	"github.com/custody-log/custody/internal/store"
 	"github.com/custody-log/custody/internal/tree"
 )
@@ -40,10 +40,8 @@ const (
 // An exporting is one export on its way to a reader.
 type exporting struct {
 	api       *API
-	query     *query.Query
-	named     []journal.Seq // events of a pseudonym, which no index has; query is the rest
-	isNamed   bool
-	request   store.Request
+	reader    *reader.Reader
+	request   reading.Request
 	format    string
 	goesOn    bool // another answer came before this one
 	witnessed bool // receipts must be
@@ -59,7 +57,7 @@ type exporting struct {
 // A sink writes an export in one form.
 type sink interface {
 	// row writes one event.
-	row(r *export.Row) error
+	row(ctx context.Context, r *export.Row) error
 
 	// page hands on all rows so far. Next is where to go on; nil after the last.
 	page(next *store.Cursor) error
@@ -75,8 +73,8 @@ type sink interface {
 //
 // An answer that breaks off in the middle has no end that HTTP would take for
 // one, so nobody takes it for whole.
-func (a *API) export(w http.ResponseWriter, r *http.Request, key *auth.Key) error {
-	x, err := a.newExporting(r)
+func (a *API) export(w http.ResponseWriter, r *http.Request, key *auth.Key, who *reader.Reader) error {
+	x, err := a.newExporting(r, key, who)
 	if err != nil {
 		return err
 	}
@@ -133,12 +131,12 @@ func (a *API) untilStopping(ctx context.Context) (context.Context, context.Cance
 }
 
 // newExporting reads what r asks for.
-func (a *API) newExporting(r *http.Request) (*exporting, error) {
-	params, err := parameters(r, "q", "after", "before", "order", "format", "cursor", "last", "witnessed")
+func (a *API) newExporting(r *http.Request, key *auth.Key, who *reader.Reader) (*exporting, error) {
+	params, err := parameters(r, "q", "after", "before", "order", "format", "cursor", "last", "witnessed", "reason")
 	if err != nil {
 		return nil, err
 	}
-	x := &exporting{api: a, format: params.Get("format"), request: store.Request{Oldest: true, Limit: store.MaxFound}}
+	x := &exporting{api: a, reader: who, format: params.Get("format"), request: reading.Request{Oldest: true, Limit: store.MaxFound}}
 	switch x.format {
 	case "":
 		x.format = string(export.NDJSON)
@@ -159,56 +157,51 @@ func (a *API) newExporting(r *http.Request) (*exporting, error) {
 	if x.witnessed && a.Witnessed == nil {
 		return nil, noWitnesses()
 	}
-	if x.query, err = parseQuery(params); err != nil {
+	if x.request.Query, err = parseQuery(params); err != nil {
 		return nil, err
 	}
-	x.request.Query = x.query
-	x.named, x.request.Query, x.isNamed = a.Keeper.Pseudonym(x.query)
-	if !x.isNamed {
-		x.request.Query = x.query
+	if err := a.Room.Check(who, x.request.Query); err != nil {
+		return nil, err
 	}
-	return x, x.goOn(params)
+	if err := x.goOn(r.Context(), params); err != nil {
+		return nil, err
+	}
+	x.reader, err = a.looking(r, key, who, params, reading.Look{Query: x.request.Query})
+	return x, err
 }
 
 // goOn reads where an earlier answer ended.
-func (x *exporting) goOn(params url.Values) (err error) {
+func (x *exporting) goOn(ctx context.Context, params url.Values) (err error) {
 	switch cursor, last := params.Has("cursor"), params.Has("last"); {
 	case !cursor && !last:
 		return nil
 	case cursor && last:
 		return badRequest("cursor and last both say where to go on")
-	case x.isNamed:
+	case x.api.Room.IsNamed(x.reader, x.request.Query):
 		return badRequest("an export for a pseudonym cannot be gone on with; ask for less, with after: and before:")
 	case cursor:
 		x.request.After, err = store.ParseCursor(params.Get("cursor"))
 	default:
-		x.request.After, err = x.api.cursorAfter(params.Get("last"), x.request.Oldest)
+		x.request.After, err = x.cursorAfter(ctx, params.Get("last"))
 	}
 	x.goesOn = true
 	return err
 }
 
 // cursorAfter returns where to go on after the event at a position.
-func (a *API) cursorAfter(text string, oldest bool) (*store.Cursor, error) {
+func (x *exporting) cursorAfter(ctx context.Context, text string) (*store.Cursor, error) {
 	n, err := strconv.ParseInt(text, 10, 64)
 	if err != nil || n < 0 {
 		return nil, badRequest("last must be the position of the last event that came: a whole number from 0")
 	}
-	records, err := a.Journal.Read(journal.Seq(n), 1)
+	e, err := x.api.Room.Event(ctx, x.reader, journal.Seq(n))
 	switch {
+	case errors.Is(err, reading.ErrNone):
+		return nil, badRequest("last is %d, and no such event came", n)
 	case err != nil:
-		return nil, err
-	case len(records) == 0:
-		return nil, badRequest("last is %d, and the log has %d events", n, a.Journal.Size())
-	case records[0].Body == nil:
-		return nil, gone(journal.Seq(n))
+		return nil, noEvent(journal.Seq(n), err)
 	}
-	record, err := event.DecodeRecord(records[0].Body)
-	if err != nil {
-		return nil, err
-	}
-	at, _ := record.Open().Get("time")
-	return store.CursorAfter(at.Time(), journal.Seq(n), oldest), nil
+	return store.CursorAfter(e.Time(), e.Seq, x.request.Oldest), nil
 }
 
 // begin writes the head of the answer. After an error nothing is written.
@@ -250,14 +243,11 @@ func (x *exporting) beginReceipts(ctx context.Context) (err error) {
 	if x.signed, err = x.checkpoint(ctx, x.asked); err != nil {
 		return err
 	}
-	n := int64(len(x.named))
-	if !x.isNamed {
-		count, err := x.api.Store.Count(ctx, store.CountRequest{Query: x.request.Query, Budget: maxBudget})
-		if err != nil {
-			return err
-		}
-		n = count.Events
+	count, err := x.api.Room.Count(ctx, x.reader, store.CountRequest{Query: x.request.Query, Budget: maxBudget})
+	if err != nil {
+		return err
 	}
+	n := count.Events
 	if n > export.MaxBundleEvents {
 		return overLimit(fmt.Sprintf("%d receipts", export.MaxBundleEvents), "a narrower query, or several with after: and before:",
 			"%d events match", n)
@@ -282,47 +272,15 @@ func (a *API) caughtUp(ctx context.Context, n journal.Seq) error {
 
 // run writes all rows.
 func (x *exporting) run(ctx context.Context) error {
-	if x.isNamed {
-		return x.runNamed(ctx)
-	}
-	return x.api.Store.Walk(ctx, x.request, x.answer)
-}
-
-// answer writes the rows of a page.
-func (x *exporting) answer(a *store.Answer) error {
-	x.taken = a.Taken
-	for _, f := range a.Found {
-		if err := x.row(f); err != nil {
-			return fmt.Errorf("event %d: %w", f.Seq, err)
+	return x.api.Room.Walk(ctx, x.reader, x.request, func(a *reading.Answer) error {
+		x.taken = a.Taken
+		for _, e := range a.Events {
+			x.rows++
+			if err := x.sink.row(ctx, e.Row()); err != nil {
+				return fmt.Errorf("event %d: %w", e.Seq, err)
+			}
 		}
-	}
-	return x.sink.page(a.Next)
-}
-
-// errMany means that a pseudonym stands in more events than are looked at.
-var errMany = errors.New("the pseudonym stands in too many events")
-
-// runNamed writes the events of a pseudonym, which are few and kept in no order.
-func (x *exporting) runNamed(ctx context.Context) error {
-	if len(x.named) > maxNamed {
-		return errMany
-	}
-	found, err := x.api.namedRecords(ctx, x.named, x.request.Query, x.request.Oldest)
-	if err != nil {
-		return err
-	}
-	return x.answer(&store.Answer{Found: found, Taken: x.api.Store.Cursor()})
-}
-
-// row writes one event as readers see it.
-func (x *exporting) row(f store.Found) error {
-	record := x.api.shownRecord(f.Seq, f.Record)
-	tag := textIn(record, "tag")
-	x.rows++
-	return x.sink.row(&export.Row{
-		Seq: int64(f.Seq), Record: record,
-		Class: catalogue.ClassOf(tag), Severity: string(x.api.Catalogue.SeverityOf(tag)),
-		Text: x.api.Catalogue.Render(tag, func(name string) (string, bool) { return shownText(record, name) }),
+		return x.sink.page(a.Next)
 	})
 }
 
@@ -353,7 +311,7 @@ func (a *API) recordExport(r *http.Request, key *auth.Key, x *exporting, sum str
 		e.Actor.Type = "service"
 	}
 	e.Metadata = map[string]any{"format": x.format, "rows": x.rows}
-	if q := x.query.String(); q != "" {
+	if q := x.request.Query.String(); q != "" {
 		e.Metadata["query"] = q
 	}
 	if sum != "" {

@@ -12,8 +12,8 @@ import (
 	"github.com/custody-log/custody/event"
 	"github.com/custody-log/custody/internal/export"
 	"github.com/custody-log/custody/internal/journal"
+	"github.com/custody-log/custody/internal/reading"
 	"github.com/custody-log/custody/internal/store"
-	"github.com/custody-log/custody/proof"
 )
 
 // A pieces writes to a reader in pieces, each of which may take its time.
@@ -72,7 +72,7 @@ func newFileSink(x *exporting) (*fileSink, error) {
 	return f, err
 }
 
-func (f *fileSink) row(r *export.Row) error { return f.writer.Write(r) }
+func (f *fileSink) row(_ context.Context, r *export.Row) error { return f.writer.Write(r) }
 
 func (f *fileSink) page(*store.Cursor) error { return nil }
 
@@ -179,7 +179,7 @@ func (l *lines) end(checkpoint []byte) error {
 // A recordLines has each event as a record without its secrets.
 type recordLines struct{ lines }
 
-func (l *recordLines) row(r *export.Row) error {
+func (l *recordLines) row(_ context.Context, r *export.Row) error {
 	bare := *r.Record
 	bare.Secrets = event.Secrets{}
 	for i := range bare.Fields {
@@ -204,7 +204,7 @@ type receiptLines struct{ lines }
 
 var errReceipts = fmt.Errorf("more than %d receipts", export.MaxBundleEvents)
 
-func (l *receiptLines) row(r *export.Row) error {
+func (l *receiptLines) row(ctx context.Context, r *export.Row) error {
 	a := l.x.api
 	switch {
 	case r.Seq >= l.x.signed.N:
@@ -213,25 +213,15 @@ func (l *receiptLines) row(r *export.Row) error {
 	case l.x.rows > export.MaxBundleEvents: // they came after the count
 		return errReceipts
 	}
-	// A record as segments give it does not have what proves an erased field.
-	records, err := a.Journal.Read(journal.Seq(r.Seq), 1)
-	if err != nil || len(records) == 0 || records[0].Body == nil {
-		l.x.rows--
-		return err // if it is none, the event was dropped meanwhile
-	}
-	record, err := event.DecodeRecord(records[0].Body)
-	if err != nil {
-		return err
-	}
-	if !a.Store.Show(record) {
-		l.x.rows--
-		return nil
-	}
 	p, err := a.Tree.ProveAt(journal.Seq(r.Seq), l.x.signed)
 	if err != nil {
 		return err
 	}
-	text, err := proof.NewReceipt(proof.Disclose(record, func(*event.Field) bool { return true }), *p).Format()
+	text, err := a.Room.Receipt(ctx, l.x.reader, journal.Seq(r.Seq), p)
+	if errors.Is(err, reading.ErrNone) || errors.Is(err, reading.ErrExpired) {
+		l.x.rows-- // it was dropped meanwhile
+		return nil
+	}
 	if err != nil {
 		return err
 	}

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/custody-log/custody/internal/auth"
@@ -81,38 +80,6 @@ func unrouted(status int, allowed string) *problem {
 		return &problem{Status: status, Type: "/problems/method", Title: "Method not allowed", Detail: "this path takes " + allowed}
 	}
 	return &problem{Status: status, Type: "/problems/not-found", Title: "Not found", Detail: "there is no such path", Hint: "the paths are in /openapi.json"}
-}
-
-// with answers those whose key has scope.
-func (a *API) with(scope string, h handler) http.Handler {
-	return a.public(func(w http.ResponseWriter, r *http.Request) error {
-		key, err := a.authenticate(r)
-		if err != nil {
-			w.Header().Set("WWW-Authenticate", `Bearer realm="custody"`)
-			return err
-		}
-		if !key.May(scope) {
-			return forbidden(scope)
-		}
-		return h(w, r, key)
-	})
-}
-
-// authenticate returns the key that the request came with.
-func (a *API) authenticate(r *http.Request) (*auth.Key, error) {
-	given := r.Header["Authorization"]
-	if len(given) != 1 {
-		return nil, unauthorized("an Authorization header with a key is missing", "send Authorization: Bearer KEY")
-	}
-	scheme, secret, _ := strings.Cut(given[0], " ")
-	if !strings.EqualFold(scheme, "Bearer") {
-		return nil, unauthorized("the Authorization header is not of the kind Bearer", "send Authorization: Bearer KEY")
-	}
-	key, err := a.Keys.Check(strings.TrimSpace(secret))
-	if errors.Is(err, auth.ErrUnknown) {
-		return nil, unauthorized("this key is not known here, or was revoked", "")
-	}
-	return key, err
 }
 
 // public answers everybody.

@@ -22,6 +22,8 @@ import (
 	"github.com/custody-log/custody/internal/intake"
 	"github.com/custody-log/custody/internal/journal"
 	"github.com/custody-log/custody/internal/query"
+	readers "github.com/custody-log/custody/internal/reader"
+	"github.com/custody-log/custody/internal/reading"
 	"github.com/custody-log/custody/internal/store"
 	"github.com/custody-log/custody/internal/tree"
 	"github.com/custody-log/custody/internal/view"
@@ -36,6 +38,7 @@ type bench struct {
 	journal *journal.Journal
 	tree    *tree.Tree
 	index   *store.Store
+	room    *reading.Room
 	keys    map[string]string // secret by scope
 	stop    func()            // power off, in order; may be called twice
 }
@@ -99,6 +102,11 @@ func open(t testing.TB, fs disk.FS, change ...func(*api.API)) *bench {
 	for _, c := range change {
 		c(b.api)
 	}
+	b.room = &reading.Room{
+		Store: b.index, Journal: b.journal, Tree: b.tree, Desk: desk, Keeper: b.api.Keeper, Catalogue: cat,
+		Policy: &readers.Policy{Catalogue: cat, Derive: b.index.Derive()},
+	}
+	b.api.Room = b.room
 	b.handler = b.api.Handler()
 	b.run(log, files)
 	return b

@@ -5,9 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
-	"net"
 	"net/http"
-	"net/netip"
 	"slices"
 	"strings"
 
@@ -46,19 +44,27 @@ func (a *API) createKey(w http.ResponseWriter, r *http.Request, by *auth.Key) er
 		Name   string   `json:"name"`
 		Source string   `json:"source"`
 		Scopes []string `json:"scopes"`
+		Reads  []string `json:"reads"`
 	}
-	if err := decode(r, &wanted, "name", "source", "scopes"); err != nil {
+	if err := decode(r, &wanted, "name", "source", "scopes", "reads"); err != nil {
+		return err
+	}
+	reads, err := readings(wanted.Reads)
+	if err != nil {
 		return err
 	}
 	if wanted.Source == intake.OwnSource {
 		return &auth.NameError{Reason: "the source " + intake.OwnSource + " is that of the log itself"}
 	}
-	key, secret, err := a.Keys.Create(wanted.Name, wanted.Source, wanted.Scopes)
+	key, secret, err := a.Keys.Create(wanted.Name, wanted.Source, wanted.Scopes, reads...)
 	if err != nil {
 		return err
 	}
 	act := act(r, by, "audit:api_key:create", event.Subject{Type: "key", ID: key.ID, Name: key.Name})
 	act.Metadata = map[string]any{"key_id": key.ID, "name": key.Name, "source": key.Source, "scopes": key.Scopes}
+	if len(key.Reads) > 0 {
+		act.Metadata["reads"] = key.Reads
+	}
 	if err := a.record1(r, act); err != nil {
 		// Nobody has seen the secret, so nobody will miss the key.
 		_, undo := a.Keys.Revoke(key.ID)
@@ -69,6 +75,23 @@ func (a *API) createKey(w http.ResponseWriter, r *http.Request, by *auth.Key) er
 		auth.Key
 		Secret string `json:"secret"`
 	}{key, secret})
+}
+
+// readings returns what a key shall read as. None at all is left to [auth], but
+// an empty list is not: who writes one does not mean everything.
+func readings(texts []string) ([]auth.Reading, error) {
+	if texts != nil && len(texts) == 0 {
+		return nil, &auth.NameError{Reason: "reads is empty; leave it out for a key that reads everything"}
+	}
+	var reads []auth.Reading
+	for _, text := range texts {
+		reading, err := auth.ParseReading(text)
+		if err != nil {
+			return nil, err
+		}
+		reads = append(reads, reading)
+	}
+	return reads, nil
 }
 
 // revokeKey removes an API key for good.
@@ -179,10 +202,8 @@ func act(r *http.Request, by *auth.Key, tag string, about event.Subject) *event.
 		Subjects:   []event.Subject{about},
 		Context:    event.Context{UserAgent: shorten(r.UserAgent()), Origin: "api"},
 	}
-	if host, _, err := net.SplitHostPort(r.RemoteAddr); err == nil {
-		if ip, err := netip.ParseAddr(host); err == nil {
-			e.Context.IP = ip.WithZone("").String()
-		}
+	if ip := remote(r); ip.IsValid() {
+		e.Context.IP = ip.String()
 	}
 	return e
 }

@@ -72,6 +72,12 @@ func TestKeyRefusals(t *testing.T) {
 		{"unknown scope", `{"name":"a","source":"b","scopes":["all"]}`, 422, "invalid-key"},
 		{"source with a space", `{"name":"a","source":"b c","scopes":["read"]}`, 422, "invalid-key"},
 		{"the log's own source", `{"name":"a","source":"custody","scopes":["submit"]}`, 422, "invalid-key"},
+		{"unknown reader", `{"name":"a","source":"b","scopes":["read"],"reads":["audit"]}`, 422, "invalid-key"},
+		{"no reader", `{"name":"a","source":"b","scopes":["read"],"reads":[]}`, 422, "invalid-key"},
+		{"everybody", `{"name":"a","source":"b","scopes":["read"],"reads":["everything","auditor"]}`, 422, "invalid-key"},
+		{"a package URL for a project", `{"name":"a","source":"b","scopes":["read"],"reads":["project:pkg:npm/demo-pkg"]}`, 422, "invalid-key"},
+		{"a reader who may not read", `{"name":"a","source":"b","scopes":["submit"],"reads":["auditor"]}`, 422, "invalid-key"},
+		{"one reader, not a list", `{"name":"a","source":"b","scopes":["read"],"reads":"auditor"}`, 400, "bad-request"},
 		{"too long", `{"name":"` + strings.Repeat("a", 20000) + `"}`, 413, "too-large"},
 	} {
 		w := b.do(call{method: "POST", path: "/v1/keys", scope: auth.Admin, header: jsonBody, body: c.body})
@@ -93,6 +99,36 @@ func TestKeyRefusals(t *testing.T) {
 	if n := b.journal.Size(); n != 0 || len(b.api.Keys.List()) != 3 {
 		t.Errorf("%d records and %d keys, want none and 3", n, len(b.api.Keys.List()))
 	}
+}
+
+// TestReaderKeys makes keys that read as somebody in particular: what they read as
+// is in the answers and on record.
+func TestReaderKeys(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := open(t, new(disk.Mem))
+		defer b.stop()
+		for _, c := range []struct{ members, want string }{
+			{`"scopes":["read"],"reads":["user:u-1041","project:project:pkg:npm/demo-pkg"]`, `"reads":["user:u-1041","project:project:pkg:npm/demo-pkg"]`},
+			{`"scopes":["read"],"reads":["auditor"]`, `"reads":["auditor"]`},
+			{`"scopes":["read"]`, `"reads":["everything"]`},
+		} {
+			w := b.do(call{method: "POST", path: "/v1/keys", scope: auth.Admin, header: jsonBody, body: `{"name":"a","source":"b",` + c.members + `}`})
+			made := decode[struct{ ID string }](t, w)
+			if w.Code != 201 || !strings.Contains(w.Body.String(), c.want) {
+				t.Errorf("create with %s = %d %s, want %s", c.members, w.Code, w.Body, c.want)
+			}
+			for _, path := range []string{"/v1/keys", "/v1/keys/" + made.ID} {
+				if w := b.do(call{method: "GET", path: path, scope: auth.Admin}); !strings.Contains(w.Body.String(), c.want) {
+					t.Errorf("%s = %s, want %s in it", path, w.Body, c.want)
+				}
+			}
+			b.settled()
+			w = b.do(call{method: "GET", path: "/v1/events?q=tag:audit:api_key:create+" + made.ID, scope: auth.Read})
+			if !strings.Contains(w.Body.String(), c.want) {
+				t.Errorf("the event of it is %s, want %s in it", w.Body, c.want)
+			}
+		}
+	})
 }
 
 // TestUnrecordedKey checks that a key whose making cannot be recorded is not

@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/custody-log/custody/event"
 	"github.com/custody-log/custody/internal/auth"
@@ -33,6 +35,8 @@ type problem struct {
 	Limit  string `json:"limit,omitzero"`   // the limit that was exceeded
 	Seq    *int64 `json:"seq,omitempty"`    // event that is in the way
 	Column int    `json:"column,omitempty"` // place in the query, in characters, from 1
+
+	retry time.Duration // after which it makes sense to try again; 0 if that is not known
 }
 
 func (p *problem) Error() string { return p.Title + ": " + p.Detail }
@@ -58,6 +62,15 @@ func forbidden(scope string) error {
 	return &problem{
 		Type: "/problems/forbidden", Title: "Not allowed with this key", Status: http.StatusForbidden,
 		Detail: "this needs a key with the scope " + scope,
+	}
+}
+
+// tooManyFailures is the problem of an address from which wrong keys come.
+func tooManyFailures(wait time.Duration) error {
+	return &problem{
+		Type: "/problems/too-many-failures", Title: "Too many wrong keys", Status: http.StatusTooManyRequests,
+		Detail: "wrong keys came from this address too often", Hint: "wait as long as Retry-After says; a key that is valid is answered at once",
+		retry: wait,
 	}
 }
 
@@ -107,6 +120,9 @@ func problemOf(err error) *problem {
 		return p
 	}
 	if p := keepProblem(err); p != nil {
+		return p
+	}
+	if p := readProblem(err); p != nil {
 		return p
 	}
 	if e, ok := errors.AsType[*query.Error](err); ok {
@@ -200,6 +216,8 @@ func writeProblem(w http.ResponseWriter, p *problem) {
 		h.Set("Connection", "close") // the rest of the body is not worth reading
 	case http.StatusServiceUnavailable:
 		h.Set("Retry-After", "1")
+	case http.StatusTooManyRequests:
+		h.Set("Retry-After", strconv.FormatInt(int64((p.retry+time.Second-1)/time.Second), 10))
 	}
 	w.WriteHeader(p.Status)
 	json.NewEncoder(w).Encode(p)

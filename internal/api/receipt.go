@@ -8,9 +8,9 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/custody-log/custody/event"
 	"github.com/custody-log/custody/internal/auth"
 	"github.com/custody-log/custody/internal/journal"
+	"github.com/custody-log/custody/internal/reader"
 	"github.com/custody-log/custody/internal/tree"
 	"github.com/custody-log/custody/proof"
 )
@@ -19,8 +19,9 @@ import (
 // timeout for writing an answer must be longer.
 const maxReceiptWait = 30 * time.Second
 
-// receipt answers with the evidence that one event is in the log.
-func (a *API) receipt(w http.ResponseWriter, r *http.Request, _ *auth.Key) error {
+// receipt answers with the evidence that one event is in the log, of which what the
+// key reads is open.
+func (a *API) receipt(w http.ResponseWriter, r *http.Request, _ *auth.Key, who *reader.Reader) error {
 	params, err := parameters(r, "wait", "witnessed")
 	if err != nil {
 		return err
@@ -39,17 +40,21 @@ func (a *API) receipt(w http.ResponseWriter, r *http.Request, _ *auth.Key) error
 	if witnessed && a.Witnessed == nil {
 		return noWitnesses()
 	}
-	seq, record, err := a.record(r)
+	seq, err := position(r)
 	if err != nil {
 		return err
+	}
+	// Before anything is said of a proof: that one is to come tells that there is an event.
+	if _, err := a.Room.Event(r.Context(), who, seq); err != nil {
+		return noEvent(seq, err)
 	}
 	p, err := a.prove(r.Context(), seq, wait, witnessed)
 	if err != nil {
 		return err
 	}
-	text, err := proof.NewReceipt(proof.Disclose(record, func(*event.Field) bool { return true }), *p).Format()
+	text, err := a.Room.Receipt(r.Context(), who, seq, p)
 	if err != nil {
-		return err
+		return noEvent(seq, err)
 	}
 	h := w.Header()
 	h.Set("Content-Type", "text/plain; charset=utf-8")

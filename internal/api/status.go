@@ -8,6 +8,7 @@ import (
 	"github.com/custody-log/custody/internal/auth"
 	"github.com/custody-log/custody/internal/intake"
 	"github.com/custody-log/custody/internal/journal"
+	"github.com/custody-log/custody/internal/reader"
 )
 
 // maxReadyLag is how many records a view may be behind while the service still
@@ -40,7 +41,7 @@ func (a *API) viewStates() []viewState {
 }
 
 // status answers with the state of the log.
-func (a *API) status(w http.ResponseWriter, r *http.Request, key *auth.Key) error {
+func (a *API) status(w http.ResponseWriter, r *http.Request, key *auth.Key, who *reader.Reader) error {
 	if _, err := parameters(r); err != nil {
 		return err
 	}
@@ -61,14 +62,15 @@ func (a *API) status(w http.ResponseWriter, r *http.Request, key *auth.Key) erro
 		Size:           a.Journal.Size(),
 		CheckpointSize: a.Tree.Latest().N,
 		Views:          a.viewStates(),
-		Sources:        a.Desk.Sources(),
+		Sources:        []intake.SourceState{},
 		Witnesses:      []Witness{},
-		Trouble:        append([]string{}, a.Store.Trouble()...),
+		Trouble:        []string{},
 		Version:        a.Version,
 		Key:            *key,
 	}
-	if answer.Sources == nil {
-		answer.Sources = []intake.SourceState{}
+	if who.IsStaff() { // sources are fields of events, and what is wrong is nobody else's business
+		answer.Sources = append(answer.Sources, a.Desk.Sources()...)
+		answer.Trouble = append(answer.Trouble, a.Store.Trouble()...)
 	}
 	if a.Trouble != nil {
 		answer.Trouble = append(answer.Trouble, a.Trouble()...)

@@ -10,10 +10,11 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/custody-log/custody/event"
 	"github.com/custody-log/custody/internal/auth"
 	"github.com/custody-log/custody/internal/journal"
 	"github.com/custody-log/custody/internal/query"
+	"github.com/custody-log/custody/internal/reader"
+	"github.com/custody-log/custody/internal/reading"
 )
 
 // Limits of tails.
@@ -30,7 +31,7 @@ var tailLimit = fmt.Sprintf("%d open tails", maxTails)
 // tail sends events as they become durable, as server-sent events. It reads
 // the journal itself: it holds nothing back for a reader, so a slow one costs
 // nothing but its connection.
-func (a *API) tail(w http.ResponseWriter, r *http.Request, _ *auth.Key) error {
+func (a *API) tail(w http.ResponseWriter, r *http.Request, _ *auth.Key, who *reader.Reader) error {
 	params, err := parameters(r, "q", "from")
 	if err != nil {
 		return err
@@ -43,6 +44,9 @@ func (a *API) tail(w http.ResponseWriter, r *http.Request, _ *auth.Key) error {
 	if err != nil {
 		return err
 	}
+	if err := a.Room.Check(who, q); err != nil {
+		return err
+	}
 	select {
 	case a.tails <- struct{}{}:
 		defer func() { <-a.tails }()
@@ -52,7 +56,7 @@ func (a *API) tail(w http.ResponseWriter, r *http.Request, _ *auth.Key) error {
 	a.metrics.tails.Inc()
 	defer a.metrics.tails.Dec()
 
-	t := &tail{api: a, query: q, next: next, w: w, control: http.NewResponseController(w)}
+	t := &tail{api: a, reader: who, query: q, next: next, w: w, control: http.NewResponseController(w)}
 	w.Header().Set("Content-Type", "text/event-stream")
 	w.Header().Set("Connection", "close")     // the deadlines of this answer are not for another
 	w.Header().Set("X-Accel-Buffering", "no") // asks proxies to pass on what comes as it comes
@@ -99,6 +103,7 @@ func (a *API) tailStart(r *http.Request, params url.Values) (journal.Seq, error)
 // A tail is one reader that follows the log.
 type tail struct {
 	api     *API
+	reader  *reader.Reader
 	query   *query.Query
 	next    journal.Seq // the first event not looked at yet
 	w       http.ResponseWriter
@@ -131,26 +136,17 @@ func (t *tail) run(ctx context.Context) error {
 
 // pass sends the events of the next records.
 func (t *tail) pass() error {
-	records, err := t.api.Journal.Read(t.next, tailRecords)
+	events, next, err := t.api.Room.Follow(t.reader, t.query, t.next, tailRecords)
 	if err != nil {
 		return err
 	}
 	var out []byte
-	for _, r := range records {
-		if r.Body == nil { // dropped by retention
-			continue
-		}
-		record, err := event.DecodeRecord(r.Body)
-		if err != nil {
-			return fmt.Errorf("record %d: %w", r.Seq, err)
-		}
-		if t.api.Store.Show(record) && t.query.Match(record.Open(), t.api.Store.Derive()) {
-			if out, err = appendMessage(out, t.api.show(r.Seq, record)); err != nil {
-				return err
-			}
+	for _, e := range events {
+		if out, err = appendMessage(out, e); err != nil {
+			return err
 		}
 	}
-	t.next += journal.Seq(len(records))
+	t.next = next
 	if out != nil {
 		return t.send(out)
 	}
@@ -161,12 +157,12 @@ func (t *tail) pass() error {
 }
 
 // appendMessage appends e as one message of the stream.
-func appendMessage(out []byte, e *shown) ([]byte, error) {
+func appendMessage(out []byte, e *reading.Shown) ([]byte, error) {
 	data, err := json.Marshal(e)
 	if err != nil {
 		return nil, err
 	}
-	return fmt.Appendf(out, "id: %d\nevent: event\ndata: %s\n\n", e.seq, data), nil
+	return fmt.Appendf(out, "id: %d\nevent: event\ndata: %s\n\n", e.Seq, data), nil
 }
 
 // beat tells the reader, and whatever is between, that the log is there. It

@@ -52,15 +52,15 @@ type message struct {
 	ID, Event, Data, Comment string
 }
 
-// A reader follows a tail.
-type reader struct {
+// A follower follows a tail.
+type follower struct {
 	t     testing.TB
 	scan  *bufio.Reader
 	close func()
 }
 
 // tail opens a tail; close ends it, as does the end of the test.
-func (b *bench) tail(params string, header map[string]string) *reader {
+func (b *bench) tail(params string, header map[string]string) *follower {
 	b.t.Helper()
 	ctx, cancel := context.WithCancel(b.t.Context())
 	r := httptest.NewRequestWithContext(ctx, "GET", "/v1/tail"+params, nil)
@@ -83,7 +83,7 @@ func (b *bench) tail(params string, header map[string]string) *reader {
 	if err := theDocument.check("GET", "/v1/tail", answer, nil); err != nil {
 		b.t.Errorf("tail: the document does not foresee this: %v", err)
 	}
-	return &reader{t: b.t, scan: bufio.NewReader(out), close: func() {
+	return &follower{t: b.t, scan: bufio.NewReader(out), close: func() {
 		cancel()
 		out.Close()
 		<-done
@@ -91,7 +91,7 @@ func (b *bench) tail(params string, header map[string]string) *reader {
 }
 
 // next returns the next message, and false at the end of the stream.
-func (r *reader) next() (m message, ok bool) {
+func (r *follower) next() (m message, ok bool) {
 	r.t.Helper()
 	for {
 		text, err := r.scan.ReadString('\n')
@@ -116,7 +116,7 @@ func (r *reader) next() (m message, ok bool) {
 }
 
 // ids returns the ids of the events in the next n messages that are events.
-func (r *reader) ids(n int) (ids []string, last string) {
+func (r *follower) ids(n int) (ids []string, last string) {
 	r.t.Helper()
 	for len(ids) < n {
 		m, ok := r.next()
@@ -313,7 +313,7 @@ func TestTailLimit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		stopping := make(chan struct{})
 		b := open(t, new(disk.Mem), func(a *api.API) { a.Stopping = stopping })
-		var all []*reader
+		var all []*follower
 		for range 256 {
 			all = append(all, b.tail("", nil))
 		}

@@ -1,10 +1,14 @@
-// Package auth knows the API keys: who may submit, read or administer.
+// Package auth knows the API keys: who may submit, read or administer, and as
+// whom a key reads.
 //
 // # Promises
 //
 //   - A key's secret is shown once, when the key is made. What is stored is its
 //     SHA-256, which suffices: a secret is 32 random bytes, too many to try.
-//   - Checking a key takes the same time whichever byte of it is wrong.
+//   - Checking a key takes the same time whichever byte of it is wrong, and
+//     whether there is, was or never was a key of that ID.
+//   - A key reads as somebody in particular or as everything, never as more than
+//     was said when it was made.
 //   - A change is durable before it counts.
 //
 // Who can change the file keys.json can let anybody in; who can only read it
@@ -12,12 +16,12 @@
 package auth
 
 import (
+	"cmp"
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/base64"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -31,7 +35,7 @@ import (
 // What a key may do. Admin includes the others.
 const (
 	Submit = "submit" // record events
-	Read   = "read"   // read and search all events
+	Read   = "read"   // read and search events, as whom the key reads
 	Admin  = "admin"  // all that, and manage keys
 )
 
@@ -39,7 +43,6 @@ const (
 var Scopes = []string{Submit, Read, Admin}
 
 const (
-	fileName    = "keys.json"
 	prefix      = "cst" // so that secret scanners recognise a leaked key
 	idBytes     = 6
 	secretBytes = 32
@@ -56,18 +59,13 @@ type Key struct {
 	Name    string    `json:"name"`   // for people
 	Source  string    `json:"source"` // the source of the events it submits
 	Scopes  []string  `json:"scopes"`
+	Reads   []Reading `json:"reads,omitempty"` // as whom it reads; never empty if it may, and empty if it may not
 	Created time.Time `json:"created"`
 }
 
 // May reports whether the key has the given scope.
 func (k *Key) May(scope string) bool {
 	return slices.Contains(k.Scopes, scope) || slices.Contains(k.Scopes, Admin)
-}
-
-// A storedKey is a key as it stands in the file.
-type storedKey struct {
-	Key
-	Hash string `json:"hash"` // hexadecimal SHA-256 of the secret
 }
 
 // Errors of Keys.
@@ -83,30 +81,7 @@ type Keys struct {
 
 	mu   sync.RWMutex
 	keys map[string]*storedKey // by ID
-}
-
-// Open reads the keys kept on fs.
-func Open(fs disk.FS) (*Keys, error) {
-	k := &Keys{fs: fs, keys: make(map[string]*storedKey)}
-	there, err := fs.Exists(fileName)
-	if err != nil || !there {
-		return k, err
-	}
-	data, err := disk.ReadFile(fs, fileName)
-	if err != nil {
-		return nil, fmt.Errorf("auth: %w", err)
-	}
-	var list []*storedKey
-	if err := json.Unmarshal(data, &list); err != nil {
-		return nil, fmt.Errorf("auth: %s: %w", fileName, err)
-	}
-	for i, key := range list {
-		if key == nil || key.ID == "" || k.keys[key.ID] != nil {
-			return nil, fmt.Errorf("auth: %s: key %d is empty or there twice", fileName, i)
-		}
-		k.keys[key.ID] = key
-	}
-	return k, nil
+	gone map[string]*storedKey // those that were revoked, by ID; at most maxRevoked
 }
 
 // Empty reports whether there are no keys yet.
@@ -133,35 +108,43 @@ func (k *Keys) List() []Key {
 	return list
 }
 
-// Check returns the key that text is, or [ErrUnknown].
+// nobody is the key that a text is compared with when there is none.
+var nobody = &storedKey{Hash: strings.Repeat("0", 2*sha256.Size)}
+
+// Check returns the key that text is, or a [*RefusedError], which is an
+// [ErrUnknown].
 func (k *Keys) Check(text string) (*Key, error) {
 	rest, ok := strings.CutPrefix(text, prefix+"_")
 	id, secret, ok2 := strings.Cut(rest, "_")
-	if !ok || !ok2 {
-		return nil, ErrUnknown
+	if !ok || !ok2 || id == "" || secret == "" {
+		return nil, &RefusedError{Why: WhyUnknown}
 	}
-	got := hashOf(secret)
 	k.mu.RLock()
-	key, ok := k.keys[id]
+	key := cmp.Or(k.keys[id], k.gone[id], nobody)
 	k.mu.RUnlock()
-	want := got
-	if ok {
-		want = key.Hash
-	}
-	if same := subtle.ConstantTimeCompare([]byte(got), []byte(want)); !ok || same != 1 {
-		return nil, ErrUnknown
+	got, want := hashOf(secret), key.Hash+key.RevokedHash // one of them is empty
+	same := subtle.ConstantTimeCompare([]byte(got), []byte(want)) == 1
+	switch {
+	case key == nobody:
+		return nil, &RefusedError{Why: WhyForeign}
+	case !same:
+		return nil, &RefusedError{Why: WhyForged, ID: key.ID}
+	case !key.Revoked.IsZero():
+		return nil, &RefusedError{Why: WhyRevoked, ID: key.ID}
 	}
 	return &key.Key, nil
 }
 
-// A NameError says what is wrong with the name, source or scopes of a new key.
+// A NameError says what is wrong with the name, source, scopes or readings of a
+// new key.
 type NameError struct{ Reason string }
 
 func (e *NameError) Error() string { return "auth: " + e.Reason }
 
-// Create makes a key and returns its text, which is not kept anywhere.
-func (k *Keys) Create(name, source string, scopes []string) (key Key, text string, err error) {
-	if err := check(name, source, scopes); err != nil {
+// Create makes a key and returns its text, which is not kept anywhere. A key
+// that may read and is not told as whom reads everything.
+func (k *Keys) Create(name, source string, scopes []string, reads ...Reading) (key Key, text string, err error) {
+	if err := errors.Join(check(name, source, scopes), checkReads(scopes, reads)); err != nil {
 		return Key{}, "", err
 	}
 	var id [idBytes]byte
@@ -170,7 +153,10 @@ func (k *Keys) Create(name, source string, scopes []string) (key Key, text strin
 	rand.Read(secret[:])
 	encoded := base64.RawURLEncoding.EncodeToString(secret[:])
 	stored := &storedKey{
-		Key:  Key{ID: hex.EncodeToString(id[:]), Name: name, Source: source, Scopes: slices.Clone(scopes), Created: time.Now().UTC()},
+		Key: Key{
+			ID: hex.EncodeToString(id[:]), Name: name, Source: source, Scopes: slices.Clone(scopes),
+			Reads: readsOf(scopes, reads), Created: time.Now().UTC(),
+		},
 		Hash: hashOf(encoded),
 	}
 	k.mu.Lock()
@@ -204,30 +190,14 @@ func (k *Keys) Revoke(id string) (Key, error) {
 	if key.May(Admin) && admins == 1 {
 		return Key{}, ErrLast
 	}
+	before := k.gone
 	delete(k.keys, id)
+	k.gone = remember(before, key.revoke(time.Now()))
 	if err := k.save(); err != nil {
-		k.keys[id] = key
+		k.keys[id], k.gone = key, before
 		return Key{}, err
 	}
 	return key.Key, nil
-}
-
-// save writes the file. k.mu must be held: a second change must not overtake
-// this one on its way to the disk.
-func (k *Keys) save() error {
-	list := make([]*storedKey, 0, len(k.keys))
-	for _, key := range k.keys {
-		list = append(list, key)
-	}
-	slices.SortFunc(list, func(a, b *storedKey) int { return strings.Compare(a.ID, b.ID) })
-	data, err := json.MarshalIndent(list, "", " ")
-	if err != nil {
-		return fmt.Errorf("auth: %w", err)
-	}
-	if err := disk.ReplaceFile(k.fs, fileName, data); err != nil {
-		return fmt.Errorf("auth: %w", err)
-	}
-	return nil
 }
 
 func check(name, source string, scopes []string) error {

@@ -1,6 +1,8 @@
 package auth_test
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"strings"
 	"testing"
@@ -138,4 +140,10 @@ func TestCreateRefuses(t *testing.T) {
 			}
 		})
 	}
+}
+
+// sum returns the hash of a secret as it stands in the file.
+func sum(secret string) string {
+	h := sha256.Sum256([]byte(secret))
+	return hex.EncodeToString(h[:])
 }

@@ -55,7 +55,7 @@ func commands() []*command {
 		submitCommand(), searchCommand(), topCommand(), histogramCommand(), showCommand(), tailCommand(),
 		exportCommand(), receiptCommand(), verifyCommand(), backupCommand(), restoreCommand(), fsckCommand(),
 		retentionCommand(), holdCommand(), eraseCommand(), accessCommand(),
-		keysCommand(), configCommand(), doctorCommand(), versionCommand(),
+		keysCommand(), signinLinkCommand(), configCommand(), doctorCommand(), versionCommand(),
 	}
 }
 
@@ -228,7 +228,7 @@ that nothing was changed or removed.
 
 `)
 	for _, c := range commands() {
-		fmt.Fprintf(w, "  custody %-9s %s\n", c.name, c.short)
+		fmt.Fprintf(w, "  custody %-11s %s\n", c.name, c.short)
 	}
 	fmt.Fprint(w, `
 For one command: custody help COMMAND. New here? Run: custody demo

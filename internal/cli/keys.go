@@ -19,8 +19,19 @@ func keysCommand() *command {
 		long: `API keys let programs in; each belongs to a source, under whose name its events stand.
 
   custody keys create -source npm-proxy -scopes submit,read "the npm proxy"
+  custody keys create -scopes read -reads auditor "what auditors use"
   custody keys list
   custody keys revoke 0123456789ab
+
+A key that may read does so as everything, or as whom -reads says; say it several times for
+a key that is several of them:
+
+  everything        all of it, personal fields in the clear: for a registry's own programs
+  auditor, admin    who audits or administers the registry; personal fields are masked
+  user:ID           one person: what is about them
+  project:TYPE:ID   who owns a project, e.g. project:project:pkg:npm/demo-pkg
+  org:ID            who has a role in an organization
+  public            anybody
 
 The log signs with a key of its own. To change it, rotate; give readers time to learn the new
 public key while both sign; then retire the old one. Each step is an event in the log.
@@ -39,6 +50,11 @@ A file key encrypts a data directory, for serve -encryption-key:
 func runKeys(ctx context.Context, env *Env, flags *flag.FlagSet, args []string) error {
 	source := flags.String("source", "", "create: `name` of the source whose events the key records (default: from NAME)")
 	scopes := flags.String("scopes", "submit", "create: what the key may do: submit, read, admin, joined by commas")
+	var reads []string
+	flags.Func("reads", "create: as `whom` the key reads (default: everything)", func(whom string) error {
+		reads = append(reads, whom)
+		return nil
+	})
 	asJSON := flags.Bool("json", false, "print answers as the HTTP API gives them")
 	rest, err := parse(flags, args, 1, 3)
 	if err != nil {
@@ -64,7 +80,7 @@ func runKeys(ctx context.Context, env *Env, flags *flag.FlagSet, args []string) 
 	case verb == "list" && argument == "":
 		return k.list(ctx)
 	case verb == "create" && argument != "":
-		return k.create(ctx, argument, *source, strings.Split(*scopes, ","))
+		return k.create(ctx, argument, *source, strings.Split(*scopes, ","), reads)
 	case verb == "revoke" && argument != "":
 		return c.RevokeAPIKey(ctx, argument)
 	case verb == "log" && argument == "":
@@ -99,17 +115,24 @@ func (k *keyTool) list(ctx context.Context) error {
 			}
 			continue
 		}
-		fmt.Fprintf(k.env.Stdout, "%s  %s  %-20s  %-18s  %s\n", printable(key.ID), key.Created.UTC().Format(time.RFC3339),
-			printable(key.Source), printable(strings.Join(key.Scopes, ",")), printable(key.Name))
+		fmt.Fprintf(k.env.Stdout, "%s  %s  %-20s  %-24s  %s\n", printable(key.ID), key.Created.UTC().Format(time.RFC3339),
+			printable(key.Source), printable(mayDo(&key)), printable(key.Name))
 	}
 	return nil
 }
 
-func (k *keyTool) create(ctx context.Context, name, source string, scopes []string) error {
+func (k *keyTool) create(ctx context.Context, name, source string, scopes, reads []string) error {
 	if source == "" {
 		source = sourceName(name)
 	}
-	key, secret, err := k.client.CreateAPIKey(ctx, name, source, scopes...)
+	var key *custody.APIKey
+	var secret string
+	var err error
+	if len(reads) == 0 {
+		key, secret, err = k.client.CreateAPIKey(ctx, name, source, scopes...)
+	} else {
+		key, secret, err = k.client.CreateReaderKey(ctx, name, source, reads, scopes...)
+	}
 	if err != nil {
 		return err
 	}
@@ -121,8 +144,17 @@ func (k *keyTool) create(ctx context.Context, name, source string, scopes []stri
 		}{key, secret})
 	}
 	fmt.Fprintln(k.env.Stdout, secret)
-	fmt.Fprintf(k.env.Stderr, "key %s of source %s may %s; it is shown this once\n", key.ID, key.Source, strings.Join(key.Scopes, ", "))
+	fmt.Fprintln(k.env.Stderr, printable(fmt.Sprintf("key %s of source %s may %s; it is shown this once", key.ID, key.Source, mayDo(key))))
 	return nil
+}
+
+// mayDo says what a key may do, and as whom it reads.
+func mayDo(key *custody.APIKey) string {
+	scopes := strings.Join(key.Scopes, ",")
+	if len(key.Reads) == 0 {
+		return scopes
+	}
+	return scopes + " as " + strings.Join(key.Reads, ",")
 }
 
 // sourceName makes a source's name of what people call it.

@@ -147,6 +147,13 @@ func (s *serving) prepare(env *Env) (*server.Config, error) {
 			return nil, err
 		}
 	}
+	if oidc := file.Readers.OIDC; oidc != nil && oidc.ClientSecretFile != "" {
+		secret, err := readFile(within(dir, oidc.ClientSecretFile))
+		if err != nil {
+			return nil, fmt.Errorf("oidc.client_secret_file: %w", err)
+		}
+		cfg.ClientSecret = strings.TrimSpace(string(secret))
+	}
 	if cfg.FileKey, err = readFileKey(*s.fileKey); err != nil {
 		return nil, err
 	}
@@ -255,6 +262,9 @@ Its public key, which checks every receipt for ever; publish it:
 		fmt.Fprintf(w, "custody: this is a new log, its public key is %s\n", h.LogKey)
 	}
 	fmt.Fprintf(w, "custody: %s serves %d events on http://%s\n", h.Origin, h.Records, h.Addr)
+	if h.Link != "" {
+		fmt.Fprintf(w, "custody: to look at it in a browser, within 15 minutes and once: %s\n", h.Link)
+	}
 	for _, p := range h.Proxies {
 		name, addr, _ := strings.Cut(p, " ")
 		fmt.Fprintf(w, "custody: proxy %s on http://%s\n", name, addr)

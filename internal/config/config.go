@@ -49,6 +49,10 @@ type Config struct {
 
 	// Anonymise says how much of addresses is recorded.
 	Anonymise Anonymise `yaml:"anonymise"`
+
+	// Who may look, and how people sign in: the keys console, oidc, viewer_keys and
+	// reveal_delay.
+	Readers Readers `yaml:",inline"`
 }
 
 // An Anonymise says how many leading bits of an address are recorded; the others
@@ -159,7 +163,7 @@ func plain(err error) string {
 
 // check reports the first value that makes no sense.
 func (c *Config) check() error {
-	if err := errors.Join(c.Check(), c.Anonymise.check()); err != nil {
+	if err := errors.Join(c.Check(), c.Anonymise.check(), c.Readers.Check()); err != nil {
 		return fmt.Errorf("config: %w", err)
 	}
 	seen := make(map[string]bool)

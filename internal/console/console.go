@@ -1,105 +1,196 @@
-// Package console is the web door for people: for now the front page, which
-// says what this log is and how far it has come. It shows no event: those need
-// a key. The page is complete HTML that works without scripts.
 package console
 
 import (
 	"bytes"
 	"crypto/sha256"
 	"embed"
-	"encoding/base64"
 	"encoding/hex"
+	"errors"
 	"html/template"
 	"io/fs"
 	"log/slog"
 	"net/http"
+	"sync"
+	"time"
 
+	"github.com/custody-log/custody/catalogue"
+	"github.com/custody-log/custody/internal/dossier"
 	"github.com/custody-log/custody/internal/journal"
+	"github.com/custody-log/custody/internal/reading"
+	"github.com/custody-log/custody/internal/signin"
 	"github.com/custody-log/custody/internal/tree"
 )
 
 //go:embed templates static
 var files embed.FS
 
-// A Console is what the pages need. All fields must be set.
+// A Console is what the pages need. All fields must be set, except those that
+// say what their zero value means.
 type Console struct {
-	Log     *slog.Logger
-	Tree    *tree.Tree
-	Journal *journal.Journal
-	Keys    func() *tree.Keys
-	Version string
+	Log       *slog.Logger
+	Tree      *tree.Tree
+	Journal   *journal.Journal
+	Catalogue *catalogue.Catalogue
+	Keys      func() *tree.Keys
+	Version   string
+
+	Room   *reading.Room
+	Signin *signin.Signin
+	State  dossier.Stater // knows the facts about the log itself
+	Frames []string       // origins that may show the pages below /embed/ in a frame
+
+	// Stopping is closed when the server is about to stop: what follows the log
+	// then ends. Nil: it ends with its connection.
+	Stopping <-chan struct{}
+
+	version string             // of the static files, see staticVersion
+	drawn   *template.Template // the pages of signing in, and the parts of all pages
+	looks   chan struct{}      // holds a token for each page that looks for events
+	tails   chan struct{}      // for each page that follows the log
+	exports chan struct{}      // for each export that runs
+
+	mu     sync.Mutex
+	clears map[grant]*look // who sees what in the clear
 }
 
-// Handler returns all pages and what they load.
+// Patterns are where [Console.Handler] stands in a mux that others are in, too.
+func Patterns() []string {
+	return []string{
+		"/{$}", "/search", "/event/", "/complete", "/tail", "/export", "/reveal", "/static/", "/signin", "/signin/", "/signout",
+		"/log", "/project/", "/user/", "/token/", "/org/", "/network/", "/feed/", "/embed/",
+	}
+}
+
+// Handler returns all pages and what they load. It must be called once.
 func (c *Console) Handler() http.Handler {
-	version := staticVersion()
-	front := parse(version, "front.html")
+	c.version = staticVersion()
+	c.looks = make(chan struct{}, maxLooks)
+	c.tails = make(chan struct{}, maxTails)
+	c.exports = make(chan struct{}, maxExports)
+	c.clears = make(map[grant]*look)
+	c.drawn = c.parse("drawn.html")
+	c.Signin.Draw(c)
+
 	mux := http.NewServeMux()
-	mux.Handle("GET /static/"+version+"/", immutable(http.StripPrefix("/static/"+version, http.FileServerFS(sub("static")))))
-	mux.Handle("GET /{$}", c.page(front, c.front))
-	return secure(mux)
-}
+	mux.Handle("GET /{$}", c.page("front.html", c.front))
+	mux.Handle("GET /search", c.page("search.html", c.search))
+	mux.Handle("GET /event/{seq}", c.page("event.html", c.event))
+	mux.Handle("GET /event/{seq}/receipt", c.answer(c.receipt))
+	mux.Handle("GET /complete", c.answer(c.complete))
+	mux.Handle("GET /tail", c.answer(c.tail))
+	mux.Handle("GET /export", c.answer(c.export))
+	mux.Handle("POST /reveal", c.answer(c.reveal))
+	mux.Handle("GET /log", c.LogHandler(c.State))
+	c.thingRoutes(mux)
 
-// A frontPage is what templates/front.html shows.
-type frontPage struct {
-	Origin     string
-	Keys       []string
-	Records    int64
-	Signed     int64  // records that the public checkpoint covers
-	Behind     int64  // records that it does not cover yet
-	Root       string // base64; empty before the first checkpoint
-	Checkpoint string // the signed text
-	Address    string // of this log, as the reader reached it
-	Version    string
-}
-
-func (c *Console) front(r *http.Request) (any, error) {
-	keys := c.Keys()
-	signed := c.Tree.Checkpoint()
-	p := frontPage{
-		Origin:     keys.Origin(),
-		Keys:       keys.Verifiers(),
-		Records:    int64(c.Journal.Size()),
-		Signed:     signed.N,
-		Checkpoint: string(signed.Message),
-		Address:    "http://" + r.Host,
-		Version:    c.Version,
+	people := c.Signin.Handler()
+	for _, path := range []string{"/signin", "/signin/", "/signout"} {
+		mux.Handle(path, people)
 	}
-	p.Behind = max(0, p.Records-p.Signed)
-	if signed.Message != nil {
-		p.Root = base64.StdEncoding.EncodeToString(signed.Hash[:])
-	}
-	return p, nil
+	static := "/static/" + c.version
+	mux.Handle("GET "+static+"/", immutable(http.StripPrefix(static, http.FileServerFS(sub("static")))))
+
+	// What others show in a frame comes with no cookie and changes nothing: it has
+	// a policy of its own, and needs no guard.
+	top := http.NewServeMux()
+	top.Handle("/", secure(http.MaxBytesHandler(c.Signin.Guard(mux), maxFormBytes)))
+	top.Handle("/embed/", c.EmbedHandler(c.Frames))
+	return top
 }
 
-// page answers with what data returns, shown by t. Nothing is sent until the
-// whole page has been made, so a failure never leaves half a page.
-func (c *Console) page(t *template.Template, data func(*http.Request) (any, error)) http.Handler {
+// maxFormBytes bounds the body of a request: forms are small.
+const maxFormBytes = 16 << 10 // 16 KiB
+
+// page answers with what data returns, shown by templates/name.
+func (c *Console) page(name string, data func(*visit) (any, error)) http.Handler {
+	t, wrong := c.parse(name), c.parse("state.html")
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		var page bytes.Buffer
-		v, err := data(r)
+		v := c.visit(r)
+		shown, err := data(v)
+		status := http.StatusOK
+		if s, ok := shown.(interface{ status() int }); ok && err == nil {
+			status = s.status()
+		}
 		if err == nil {
-			err = t.ExecuteTemplate(&page, "layout.html", v)
+			err = c.write(w, t, status, c.frame(v, shown))
 		}
 		if err != nil {
-			c.Log.ErrorContext(r.Context(), "page failed", "route", r.Pattern, "err", err)
-			http.Error(w, "internal error", http.StatusInternalServerError)
-			return
+			c.fail(w, v, wrong, err) //nolint:contextcheck // a visit has the context of its request
 		}
-		w.Header().Set("Content-Type", "text/html; charset=utf-8")
-		w.Header().Set("Cache-Control", "no-store")
-		w.Write(page.Bytes())
 	})
 }
 
-// secure lets pages load only what this binary carries.
+// answer is page for what is no page: h writes the answer itself, and has written
+// nothing if it returns an error.
+func (c *Console) answer(h func(http.ResponseWriter, *visit) error) http.Handler {
+	wrong := c.parse("state.html")
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		v := c.visit(r)
+		if err := h(w, v); err != nil {
+			c.fail(w, v, wrong, err) //nolint:contextcheck // a visit has the context of its request
+		}
+	})
+}
+
+// write writes a page. Nothing is sent until all of it has been made, so a
+// failure never leaves half a page.
+func (c *Console) write(w http.ResponseWriter, t *template.Template, status int, f *frame) error {
+	var page bytes.Buffer
+	if err := t.ExecuteTemplate(&page, "layout.html", f); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	w.Write(page.Bytes())
+	return nil
+}
+
+// fail answers with the page that says what err is.
+func (c *Console) fail(w http.ResponseWriter, v *visit, wrong *template.Template, err error) {
+	if v.Context().Err() != nil {
+		return // the visitor has gone
+	}
+	s := stateOf(err)
+	if errors.Is(err, dossier.ErrMasked) {
+		s.Reveal = c.revealing(v, time.Time{})
+	}
+	if s.Status >= http.StatusInternalServerError {
+		c.Log.ErrorContext(v.Context(), "page failed", "route", v.Pattern, "err", err)
+	}
+	if s.Status == http.StatusServiceUnavailable {
+		w.Header().Set("Retry-After", "2")
+	}
+	if err := c.write(w, wrong, s.Status, c.frame(v, s)); err != nil {
+		c.Log.ErrorContext(v.Context(), "page failed", "route", v.Pattern, "err", err)
+		http.Error(w, "internal error", http.StatusInternalServerError)
+	}
+}
+
+// Draw implements [signin.Drawer].
+func (c *Console) Draw(w http.ResponseWriter, r *http.Request, page signin.Page, status int) {
+	if err := c.write(w, c.drawn, status, c.frame(c.visit(r), page)); err != nil {
+		c.Log.ErrorContext(r.Context(), "page failed", "route", r.Pattern, "err", err)
+		http.Error(w, "internal error", http.StatusInternalServerError)
+	}
+}
+
+// policy is the Content-Security-Policy of pages that ancestors, a list of
+// sources, may show in a frame: a page loads only what this binary carries.
+func policy(ancestors string) string {
+	return "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors " + ancestors
+}
+
+// secure gives every answer the headers that keep browsers from doing more than
+// they should. A page that may be framed sets the policy anew.
 func secure(next http.Handler) http.Handler {
-	const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+	strict := policy("'none'")
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
-		h.Set("Content-Security-Policy", policy)
+		h.Set("Content-Security-Policy", strict)
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("Referrer-Policy", "same-origin")
+		h.Set("Cross-Origin-Opener-Policy", "same-origin")
 		next.ServeHTTP(w, r)
 	})
 }
@@ -131,11 +222,8 @@ func staticVersion() string {
 }
 
 // parse returns a page, ready to execute as "layout.html".
-func parse(version, name string) *template.Template {
-	funcs := template.FuncMap{
-		"static": func(name string) string { return "/static/" + version + "/" + name },
-	}
-	return template.Must(template.New("").Funcs(funcs).ParseFS(files, "templates/layout.html", "templates/"+name))
+func (c *Console) parse(name string) *template.Template {
+	return template.Must(template.New("").Funcs(c.funcs()).ParseFS(files, "templates/layout.html", "templates/parts.html", "templates/"+name))
 }
 
 func sub(dir string) fs.FS {

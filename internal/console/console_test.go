@@ -1,108 +1,115 @@
 package console_test
 
 import (
-	"context"
-	"io"
-	"log/slog"
+	"html"
+	"io/fs"
 	"net/http"
-	"net/http/httptest"
+	"os"
 	"regexp"
 	"strings"
 	"testing"
-
-	"github.com/custody-log/custody/internal/console"
-	"github.com/custody-log/custody/internal/disk"
-	"github.com/custody-log/custody/internal/journal"
-	"github.com/custody-log/custody/internal/tree"
 )
-
-// An answer is what a browser gets.
-type answer struct {
-	status int
-	header http.Header
-	body   string
-}
-
-// serve returns a way to fetch from the console of an empty log.
-func serve(t *testing.T) (get func(path string) answer) {
-	t.Helper()
-	fs := new(disk.Mem)
-	files, err := journal.OpenFiles(fs)
-	if err != nil {
-		t.Fatal(err)
-	}
-	j := journal.New(files)
-	keys, err := tree.GenerateKeys("log.example/test")
-	if err != nil {
-		t.Fatal(err)
-	}
-	log := slog.New(slog.DiscardHandler)
-	dir, err := fs.Sub("tree")
-	if err != nil {
-		t.Fatal(err)
-	}
-	tr, err := tree.Open(context.Background(), tree.Config{
-		Dir: dir, Head: tree.FileHead(dir), Keys: keys, Records: j, EntryOf: tree.StoredEntry, Log: log,
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := &console.Console{Log: log, Tree: tr, Journal: j, Keys: tr.Keys, Version: "v1.2.3"}
-	server := httptest.NewServer(c.Handler())
-	t.Cleanup(server.Close)
-	return func(path string) answer {
-		resp, err := http.Get(server.URL + path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer resp.Body.Close()
-		body, err := io.ReadAll(resp.Body)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return answer{resp.StatusCode, resp.Header, string(body)}
-	}
-}
 
 // TestFrontPage checks that the page is complete, loads nothing from elsewhere,
 // and that all it names is there.
 func TestFrontPage(t *testing.T) {
-	get := serve(t)
-	front := get("/")
-	page := front.body
-	for _, want := range []string{"log.example/test", "Nothing yet: the log is empty.", "v1.2.3", "custody verify"} {
-		if !strings.Contains(page, want) {
-			t.Errorf("the page does not say %q", want)
-		}
-	}
-	if policy := front.header.Get("Content-Security-Policy"); !strings.HasPrefix(policy, "default-src 'none'") {
-		t.Errorf("Content-Security-Policy = %q", policy)
-	}
-	if strings.Contains(page, "<script") {
-		t.Error("the page has a script")
-	}
-	for _, m := range regexp.MustCompile(`(?:href|src)="([^"]*)"`).FindAllStringSubmatch(page, -1) {
-		switch path := m[1]; {
-		case !strings.HasPrefix(path, "/"):
-			t.Errorf("the page loads or links %s, which is elsewhere", path)
-		case strings.HasPrefix(path, "/static/"):
-			if got := get(path); got.status != http.StatusOK || !strings.Contains(got.header.Get("Cache-Control"), "immutable") {
-				t.Errorf("%s = %d, %q", path, got.status, got.header.Get("Cache-Control"))
-			}
-		}
-	}
+	inBubble(t, func(t *testing.T, b *bench) {
+		w := b.as("").get("/")
+		says(t, w.Body.String(), "custody.test/log", "Nothing yet: the log is empty.", "v1.2.3", "custody verify", "project:NAME", "sign in")
+		b.incident()
+		says(t, b.as("").page("/", http.StatusOK), "Events 38", "38 events, root")
+	})
 }
 
-// TestBudget checks that what a browser loads stays small.
+// Every answer says what a browser may do with it: load what is here, and
+// nothing else. A page without the policy would run whatever a name smuggles in.
+func TestPolicy(t *testing.T) {
+	inBubble(t, func(t *testing.T, b *bench) {
+		b.incident()
+		for _, path := range []string{"/", "/search?q=project:demo-http", "/search?q=(", "/event/19", "/event/999", "/event/1/2/3", "/complete?q=a", "/signin", "/export"} {
+			h := b.as("").get(path).Result().Header
+			policy := h.Get("Content-Security-Policy")
+			if !strings.HasPrefix(policy, "default-src 'none'; ") || strings.Contains(policy, "unsafe") || !strings.Contains(policy, "frame-ancestors 'none'") {
+				t.Errorf("%s: Content-Security-Policy = %q", path, policy)
+			}
+			if got := h.Get("X-Content-Type-Options"); got != "nosniff" {
+				t.Errorf("%s: X-Content-Type-Options = %q", path, got)
+			}
+		}
+	})
+}
+
+// A page has nothing in it that the policy forbids, or that is lost without
+// scripts: no inline script, style or handler, and no element that is filled by
+// a script and says something otherwise.
+func TestPagesNeedNoScript(t *testing.T) {
+	inBubble(t, func(t *testing.T, b *bench) {
+		b.incident()
+		admin := b.as("admin")
+		inline := regexp.MustCompile(`(?i)<style|\sstyle=|\son[a-z]+=|javascript:|<script(?:[^>]*)>[^<]`)
+		for _, path := range []string{"/", "/search", "/search?q=)", "/event/19", "/event/999"} {
+			page := admin.get(path).Body.String()
+			if m := inline.FindString(page); m != "" {
+				t.Errorf("%s has %q inline", path, m)
+			}
+			for _, m := range regexp.MustCompile(`(?:href|src|action)="([^"]*)"`).FindAllStringSubmatch(page, -1) {
+				if !strings.HasPrefix(m[1], "/") && !strings.HasPrefix(m[1], "#") || strings.HasPrefix(m[1], "//") {
+					t.Errorf("%s leads to %s, which is elsewhere", path, m[1])
+				}
+			}
+		}
+		says(t, admin.page("/search", http.StatusOK), "alice published demo-http 1.3.1", "What happened", "Who did it")
+	})
+}
+
+// Every link of a page leads somewhere: a dead one in evidence looks like
+// something was taken away.
+func TestLinksLead(t *testing.T) {
+	inBubble(t, func(t *testing.T, b *bench) {
+		b.incident()
+		admin := b.as("admin")
+		seen := map[string]bool{"/checkpoint": true, "/openapi.yaml": true} // the API's
+		for _, path := range []string{"/", "/search", "/event/19", "/search?q=token:tok-13"} {
+			for _, m := range regexp.MustCompile(`(?:href|src)="([^"#]+)"`).FindAllStringSubmatch(admin.page(path, http.StatusOK), -1) {
+				address := html.UnescapeString(m[1])
+				if seen[address] {
+					continue
+				}
+				seen[address] = true
+				if code := admin.get(address).Code; code != http.StatusOK {
+					t.Errorf("%s links %s, which is answered with %d", path, address, code)
+				}
+			}
+		}
+		if len(seen) < 100 {
+			t.Errorf("only %d links were tried", len(seen))
+		}
+	})
+}
+
+// What a browser loads stays small, and keeps for ever under its address.
 func TestBudget(t *testing.T) {
 	const budget = 60 << 10 // 60 KiB of CSS and JavaScript
-	get := serve(t)
-	version := regexp.MustCompile(`/static/([0-9a-f]+)/`).FindStringSubmatch(get("/").body)[1]
-	total := 0
-	for _, name := range []string{"style.css", "receipt.js"} {
-		total += len(get("/static/" + version + "/" + name).body)
-	}
-	if total > budget {
-		t.Errorf("style and scripts have %d bytes, more than %d", total, budget)
-	}
+	inBubble(t, func(t *testing.T, b *bench) {
+		page := b.as("").page("/", http.StatusOK)
+		version := regexp.MustCompile(`/static/([0-9a-f]+)/`).FindStringSubmatch(page)[1]
+		total := 0
+		err := fs.WalkDir(os.DirFS("static"), ".", func(path string, d fs.DirEntry, err error) error {
+			if err != nil || d.IsDir() {
+				return err
+			}
+			w := b.as("").get("/static/" + version + "/" + path)
+			if w.Code != http.StatusOK || !strings.Contains(w.Header().Get("Cache-Control"), "immutable") {
+				t.Errorf("%s = %d, %q", path, w.Code, w.Header().Get("Cache-Control"))
+			}
+			total += w.Body.Len()
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if total > budget || total < 10<<10 {
+			t.Errorf("style and scripts have %d bytes, want at most %d", total, budget)
+		}
+	})
 }

@@ -93,10 +93,9 @@ func shutdown(ctx context.Context, doors []open) error {
 func (s *Server) handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/", s.api().Handler())
-	page := &console.Console{
-		Log: s.cfg.Log, Tree: s.tree, Journal: s.journal, Keys: s.tree.Keys, Version: s.cfg.Version,
+	pages := s.console().Handler()
+	for _, pattern := range console.Patterns() {
+		mux.Handle(pattern, pages)
 	}
-	mux.Handle("GET /{$}", page.Handler())
-	mux.Handle("GET /static/", page.Handler())
 	return mux
 }

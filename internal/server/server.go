@@ -29,13 +29,17 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/custody-log/custody/catalogue"
+	"github.com/custody-log/custody/event"
 	"github.com/custody-log/custody/internal/api"
 	"github.com/custody-log/custody/internal/auth"
 	"github.com/custody-log/custody/internal/config"
+	"github.com/custody-log/custody/internal/denial"
 	"github.com/custody-log/custody/internal/disk"
 	"github.com/custody-log/custody/internal/intake"
 	"github.com/custody-log/custody/internal/journal"
 	"github.com/custody-log/custody/internal/keeper"
+	"github.com/custody-log/custody/internal/reading"
+	"github.com/custody-log/custody/internal/signin"
 	"github.com/custody-log/custody/internal/store"
 	"github.com/custody-log/custody/internal/tree"
 	"github.com/custody-log/custody/internal/view"
@@ -61,6 +65,10 @@ type Config struct {
 	// encrypted on the disk. A log begins with it, or goes on without.
 	FileKey *disk.FileKey
 
+	// ClientSecret is what the OpenID Connect provider knows this log by; "" if it
+	// is a public client.
+	ClientSecret string
+
 	// Progress, if not nil, is told how many of how many records the start has
 	// checked.
 	Progress func(done, all journal.Seq)
@@ -75,6 +83,7 @@ type Hello struct {
 	Origin  string      // the log's name
 	LogKey  string      // the log's public key
 	APIKey  string      // an administrator's key, made now because there was none; shown once
+	Link    string      // with which its owner signs in to the console, if APIKey is there; good once, for minutes
 	Records journal.Seq // there at start
 	Proxies []string    // name and address of each
 }
@@ -93,6 +102,10 @@ type Server struct {
 	tree     *tree.Tree
 	store    *store.Store
 	keeper   *keeper.Keeper
+	room     *reading.Room
+	denials  *denial.Book
+	signin   *signin.Signin
+	started  time.Time
 	witness  *cosigning // nil without a policy
 	proxies  []*gateway
 	lock     io.Closer
@@ -105,7 +118,7 @@ type Server struct {
 // its records against the last signed checkpoint. It refuses a log whose
 // records were changed, shortened or reordered, and says which one.
 func Open(ctx context.Context, cfg Config) (*Server, error) {
-	s := &Server{cfg: cfg, metrics: prometheus.NewRegistry(), stopping: make(chan struct{})}
+	s := &Server{cfg: cfg, metrics: prometheus.NewRegistry(), stopping: make(chan struct{}), started: time.Now().UTC()}
 	s.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	if err := s.open(ctx); err != nil {
 		return nil, errors.Join(err, s.close())
@@ -123,7 +136,7 @@ func (s *Server) open(ctx context.Context) (err error) {
 		return err
 	}
 	for _, part := range []func(context.Context) error{
-		s.openKeys, s.openKeeper, s.openStore, s.openJournal, s.openTree, s.openDesk, s.connectKeeper,
+		s.openKeys, s.openKeeper, s.openStore, s.openJournal, s.openTree, s.openDesk, s.connectKeeper, s.openRoom, s.openPeople,
 		s.openWitness, s.openGateways, s.openFirstKey,
 	} {
 		if err := part(ctx); err != nil {
@@ -226,6 +239,7 @@ func (s *Server) Run(ctx context.Context) (err error) {
 	}
 	front.run(func(ctx context.Context) error { return s.note(s.desk.Run(ctx)) })
 	front.run(s.keeper.Run)
+	front.run(s.denials.Run)
 	for _, p := range s.proxies {
 		front.run(p.proxy.Run)
 	}
@@ -315,6 +329,7 @@ func (s *Server) hello() Hello {
 	}
 	if s.firstKey != nil {
 		h.APIKey = s.firstKey.text
+		h.Link, _, _ = s.signinLink(event.Party{Type: "admin", ID: s.firstKey.ID, Name: s.firstKey.Name}) // made in memory
 	}
 	for _, p := range s.proxies {
 		h.Proxies = append(h.Proxies, p.name+" "+p.listen.Addr().String())
@@ -353,9 +368,10 @@ func ignoreClosed(err error) error {
 // api returns the API over all parts.
 func (s *Server) api() *api.API {
 	a := &api.API{
-		Log: s.cfg.Log, Version: s.cfg.Version, Journal: s.journal, Desk: s.desk, Store: s.store, Tree: s.tree, Keeper: s.keeper,
+		Log: s.cfg.Log, Version: s.cfg.Version, Journal: s.journal, Desk: s.desk, Store: s.store, Room: s.room, Tree: s.tree, Keeper: s.keeper,
 		Keys: s.keys, KeyDir: s.keyDir, Catalogue: s.cfg.Catalogue, Views: s.views(), Registry: s.metrics,
 		Trouble: s.trouble, Stopping: s.stopping,
+		Denied: s.denials.Note, Limiter: s.signin.Limit, Address: s.remote, SigninLink: s.signinLink,
 	}
 	if s.witness != nil {
 		a.Witnessed, a.Witnesses = s.witness.witnessed, s.witness.states

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"golang.org/x/mod/sumdb/tlog"
 
@@ -72,6 +73,14 @@ func (t *Tree) Publish(msg []byte) error {
 // WaitFor blocks until a signed checkpoint covers the record at seq.
 func (t *Tree) WaitFor(ctx context.Context, seq journal.Seq) error {
 	return t.wait(ctx, func() bool { return t.latest != nil && int64(seq) < t.latest.N })
+}
+
+// SignedAt returns when the latest checkpoint was signed; the zero time if this
+// run of the program has signed none.
+func (t *Tree) SignedAt() time.Time {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.signedAt
 }
 
 // WaitNewer blocks until a checkpoint other than signed is the latest.

@@ -110,7 +110,7 @@ func (t *Tree) sameRoot(signed tlog.Tree) error {
 func (t *Tree) publish(s *Signed) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.latest = s
+	t.latest, t.signedAt = s, time.Now()
 	if !t.witnessed {
 		t.published = s
 	}

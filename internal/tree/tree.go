@@ -36,6 +36,7 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"time"
 
 	"golang.org/x/mod/sumdb/tlog"
 
@@ -121,6 +122,7 @@ type Tree struct {
 	keys      *Keys
 	size      int64         // records in the files
 	latest    *Signed       // nil before the first is signed
+	signedAt  time.Time     // when latest was; zero if another run of the program signed it
 	published *Signed       // nil before the first is public
 	grown     chan struct{} // closed and replaced when size or keys change
 	covered   chan struct{} // closed and replaced when latest or published change

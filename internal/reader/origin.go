@@ -1,0 +1,35 @@
+package reader
+
+import (
+	"github.com/custody-log/custody/catalogue"
+	"github.com/custody-log/custody/event"
+	"github.com/custody-log/custody/internal/query"
+)
+
+// wherefrom are those who may know from which country, and with which program,
+// something was done where they are not shown from which address.
+const wherefrom = catalogue.Owner | catalogue.Org | catalogue.Staff
+
+// origin fills in what stands instead of an address and a user agent that d does
+// not show.
+func (p *Policy) origin(d *Disclosure, l *look, e *sighting, shown *origins) {
+	as := l.whole & wherefrom
+	if as == 0 {
+		return
+	}
+	known := p.known()
+	if !shown.ip && len(e.ip) == 16 && as&known.country.VisibleIn(l.class, "") != 0 && p.Derive != nil && p.Derive.Country != nil {
+		d.Country = p.Derive.Country([16]byte(e.ip))
+	}
+	if !shown.agent && e.agent != nil && as&known.client.VisibleIn(l.class, "") != 0 {
+		d.Client = string(query.ClientOf(e.agent))
+	}
+}
+
+// origins says which fields a disclosure shows that say where an act came from.
+type origins struct{ ip, agent bool }
+
+var (
+	codeIP    = event.CodeOf("context.ip")
+	codeAgent = event.CodeOf("context.user_agent")
+)
