@@ -49,9 +49,12 @@ type evaluation struct {
 	index
 	derive *query.Derive
 	bare   bool // as if there were no personal fields
-	name   []byte
-	id     []byte
-	lower  []byte
+	few    bool // what is evaluated is asked of a few rows only
+
+	attributes map[query.Kind]bool // whether all kinds know theirs, once that was asked
+	name       []byte
+	id         []byte
+	lower      []byte
 }
 
 // values returns those of a part, or nil if there is no such part or it is not
@@ -79,7 +82,10 @@ func (e *evaluation) eval(n query.Node) set {
 			if s.listed && len(s.list) == 0 {
 				break
 			}
+			few := e.few
+			e.few = few || s.listed && len(s.list) <= fewRows
 			s = s.and(e.eval(part))
+			e.few = few
 		}
 		return s
 	case query.Or:
@@ -153,9 +159,19 @@ func (e *evaluation) term(t *query.Term) set {
 	return everything(false)
 }
 
+// fewRows is of how many rows the kinds are looked at as they come, rather than
+// all kinds that there are.
+const fewRows = 256
+
 // byKind finds rows by what all rows of a kind have in common.
 func (e *evaluation) byKind(t *query.Term) set {
 	kinds := e.kindsThere()
+	if e.few {
+		return set{exact: e.allSure(t.Kind), test: func(row uint32) bool {
+			holds, _ := e.kindHolds(t, kinds[e.kindOf(row)])
+			return holds
+		}}
+	}
 	holds := make([]bool, len(kinds))
 	exact, none, all := true, true, true
 	for i, k := range kinds {
@@ -173,19 +189,44 @@ func (e *evaluation) byKind(t *query.Term) set {
 	return set{test: func(row uint32) bool { return holds[e.kindOf(row)] }, exact: exact}
 }
 
+// allSure reports whether of every kind it is known whether its rows match terms
+// like t.
+func (e *evaluation) allSure(t query.Kind) bool {
+	sure, known := e.attributes[t]
+	if known {
+		return sure
+	}
+	sure = true
+	for _, k := range e.kindsThere() {
+		at := k.attribute(t)
+		sure = sure && (at < 0 || k.fields[at].where == inKind)
+	}
+	if e.attributes == nil {
+		e.attributes = make(map[query.Kind]bool)
+	}
+	e.attributes[t] = sure
+	return sure
+}
+
+// attribute returns the field that terms of a sort are compared with; -1 if k has
+// none.
+func (k *kind) attribute(t query.Kind) int {
+	switch t { //nolint:exhaustive // the others are alike
+	case query.Outcome:
+		return k.outcome
+	case query.Source:
+		return k.source
+	case query.Trust:
+		return k.trust
+	default:
+		return k.tag
+	}
+}
+
 // kindHolds reports whether rows of a kind may match t, and if so, whether all
 // do.
 func (e *evaluation) kindHolds(t *query.Term, k *kind) (holds, sure bool) {
-	at := k.tag
-	switch t.Kind { //nolint:exhaustive // the others are alike
-	case query.Outcome:
-		at = k.outcome
-	case query.Source:
-		at = k.source
-	case query.Trust:
-		at = k.trust
-	default:
-	}
+	at := k.attribute(t.Kind)
 	if at < 0 {
 		return false, true
 	}
