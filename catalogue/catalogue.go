@@ -27,6 +27,7 @@ import (
 	"maps"
 	"path"
 	"slices"
+	"strings"
 )
 
 // Limits on a catalogue.
@@ -42,8 +43,9 @@ var embedded embed.FS
 
 // A Catalogue is what is known about all kinds of events.
 type Catalogue struct {
-	types map[string]*Type
-	core  *coreTable
+	types  map[string]*Type
+	sorted []*Type // by tag
+	core   *coreTable
 }
 
 // Load returns the catalogue that is part of the program.
@@ -152,6 +154,7 @@ func (c *Catalogue) add(stanzas []*stanza) error {
 	for tag, s := range added {
 		c.types[tag] = s.typ
 	}
+	c.sorted = slices.SortedFunc(maps.Values(c.types), func(a, b *Type) int { return strings.Compare(a.Tag, b.Tag) })
 	if len(c.types) > MaxTypes {
 		return fmt.Errorf("catalogue: more than %d types", MaxTypes)
 	}
@@ -165,13 +168,7 @@ func (c *Catalogue) Lookup(tag string) (*Type, bool) {
 }
 
 // Types returns all types in the order of their tags.
-func (c *Catalogue) Types() []*Type {
-	all := make([]*Type, 0, len(c.types))
-	for _, tag := range slices.Sorted(maps.Keys(c.types)) {
-		all = append(all, c.types[tag])
-	}
-	return all
-}
+func (c *Catalogue) Types() []*Type { return slices.Clone(c.sorted) }
 
 // SeverityOf returns the severity of events with the given tag; for an unknown
 // one, [Warn].

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -55,13 +56,33 @@ func gone(seq journal.Seq) error {
 	}
 }
 
-// A found is the answer to a search.
-type found struct {
-	Events   []*reading.Shown `json:"events"` // in the order asked for
-	Next     string           `json:"next,omitzero"`
-	Complete bool             `json:"complete"` // false: the time was up, more may be found from next on
-	Looked   int              `json:"looked"`   // events that were compared one by one, because no index could answer
-	Behind   journal.Seq      `json:"behind"`   // events at the end of the log that were not searched yet
+// found returns the answer to a search.
+func found(a *reading.Answer) ([]byte, error) {
+	body, err := append(make([]byte, 0, 1<<10*(1+len(a.Events))), `{"events":[`...), error(nil) // in the order asked for
+	for i, e := range a.Events {
+		if i > 0 {
+			body = append(body, ',')
+		}
+		if body, err = e.AppendJSON(body); err != nil {
+			return nil, err
+		}
+	}
+	body = append(body, ']')
+	rest := struct {
+		Next     string      `json:"next,omitzero"`
+		Complete bool        `json:"complete"` // false: the time was up, more may be found from next on
+		Looked   int         `json:"looked"`   // events that were compared one by one, because no index could answer
+		Behind   journal.Seq `json:"behind"`   // events at the end of the log that were not searched yet
+	}{Complete: a.Complete, Looked: a.Looked, Behind: a.Behind}
+	if a.Next != nil {
+		rest.Next = a.Next.String()
+	}
+	end, err := json.Marshal(&rest)
+	if err != nil {
+		return nil, err
+	}
+	body = append(body, ',')
+	return append(append(body, end[1:]...), '\n'), nil
 }
 
 // search answers with the events that match, one page of them.
@@ -100,14 +121,12 @@ func (a *API) search(w http.ResponseWriter, r *http.Request, key *auth.Key, who 
 	if err != nil {
 		return err
 	}
-	f := found{Events: answer.Events, Complete: answer.Complete, Looked: answer.Looked, Behind: answer.Behind}
-	if f.Events == nil {
-		f.Events = []*reading.Shown{}
+	body, err := found(answer)
+	if err != nil {
+		return err
 	}
-	if answer.Next != nil {
-		f.Next = answer.Next.String()
-	}
-	return respond(w, http.StatusOK, f)
+	write(w, http.StatusOK, body)
+	return nil
 }
 
 // parseQuery reads the parameters q, after and before.

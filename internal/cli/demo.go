@@ -4,6 +4,7 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -19,8 +20,8 @@ func demoCommand() *command {
 		usage: "[flags]",
 		short: "run a log with a sample incident in it, to look around",
 		long: `Runs a log like serve does, fills it through its own API with a sample incident (an account
-taken over, a token minted, two packages published), and says what to try. Run again, it
-goes on with the same directory; delete that to start anew.
+taken over, a token minted, two packages published), and says what to try and how to sign in.
+Run again, it goes on with the same directory; delete that to start anew.
 
   custody demo`,
 		run: func(ctx context.Context, env *Env, flags *flag.FlagSet, args []string) error {
@@ -97,9 +98,18 @@ func fill(ctx context.Context, env *Env, s *serving, h server.Hello) error {
 	if page, err := c.SearchPage(ctx, custody.Query{Text: "project:demo-http tag:project:release:add 1.3.1", Limit: 1}); err == nil && len(page.Events) > 0 {
 		release = page.Events[0].Seq
 	}
+	var link struct{ URL string }
+	a := &asking{ctx: ctx, env: &demoEnv, client: c}
+	if _, err := a.ask(http.MethodPost, "/v1/signin/link", nil, &link); err != nil {
+		return err
+	}
 	fmt.Fprintf(env.Stderr, `
 %d events of a sample incident are in the log. Open http://%s
-or, in another terminal:
+as anybody, or sign in as its administrator, once and within 15 minutes (%s signin-link makes another):
+
+    %s
+
+Or, in another terminal:
 
     export CUSTODY_URL=http://%s CUSTODY_KEY_FILE=%s CUSTODY_LOG_KEY=%s
 
@@ -110,7 +120,7 @@ or, in another terminal:
 Interrupt (Ctrl-C) ends it. The directory %s can then be checked or deleted:
     %s verify %s
 
-`, len(acks), h.Addr, h.Addr, absolute(keyFile), absolute(logKeyFile),
+`, len(acks), h.Addr, program(), link.URL, h.Addr, absolute(keyFile), absolute(logKeyFile),
 		program(), program(), program(), release, program(), s.data, program(), s.data)
 	return nil
 }

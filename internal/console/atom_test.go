@@ -72,7 +72,20 @@ func TestFeedIDsAreStable(t *testing.T) {
 	})
 }
 
-// Who has the feed already is not sent it again, and who has an older one is.
+// A feed shows what the public sees, to whomever: programs keep it, and pass it on.
+func TestFeedIsThePublics(t *testing.T) {
+	inBubble(t, func(t *testing.T, b *bench) {
+		b.incident()
+		want := b.as("").get(feedPath).Body.String()
+		for _, who := range []string{"owner", "alice", "admin", "auditor"} {
+			if got := b.as(who).get(feedPath).Body.String(); got != want {
+				t.Errorf("%s has another feed", who)
+			}
+		}
+	})
+}
+
+// Who has the feed already is not sent it again.
 func TestFeedIsSentOnce(t *testing.T) {
 	inBubble(t, func(t *testing.T, b *bench) {
 		b.incident()

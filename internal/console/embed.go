@@ -127,7 +127,7 @@ func tokenOf(r *http.Request) string {
 func (e *embedding) admit(r *http.Request, token, kind string) (*reader.Reader, error) {
 	who, err := e.Signin.Viewer(r, token)
 	if limited, ok := errors.AsType[*signin.LimitError](err); ok {
-		return nil, &tooMany{limited.Wait}
+		return nil, &tooManyError{limited.Wait}
 	}
 	if err != nil {
 		return nil, errToken
@@ -149,10 +149,10 @@ var errForeignToken = &state{
 	Status: http.StatusForbidden, Title: "Not for this token", Sentence: "The token is for another kind of view.",
 }
 
-// A tooMany is the answer to who tried too often.
-type tooMany struct{ wait time.Duration }
+// A tooManyError is the answer to who tried too often.
+type tooManyError struct{ wait time.Duration }
 
-func (t *tooMany) Error() string { return "console: too many tokens that are none" }
+func (t *tooManyError) Error() string { return "console: too many tokens that are none" }
 
 // An embedded is what templates/embed.html and the JSON show.
 type embedded struct {
@@ -221,7 +221,7 @@ func (e *embedding) receiptFor(w http.ResponseWriter, r *http.Request) {
 	who, err := e.admit(r, token, "")
 	if err == nil {
 		r.SetPathValue("seq", r.PostFormValue("seq"))
-		err = e.receipt(w, &visit{Request: r, Reader: who})
+		err = e.receipt(w, &visit{Request: r, Reader: who}) //nolint:contextcheck // a visit has the context of its request
 	}
 	if err != nil {
 		e.refuse(w, r, false, err)
@@ -234,7 +234,7 @@ func (e *embedding) refuse(w http.ResponseWriter, r *http.Request, asJSON bool, 
 		return // the client has gone
 	}
 	var s *state
-	if limited, ok := errors.AsType[*tooMany](err); ok {
+	if limited, ok := errors.AsType[*tooManyError](err); ok {
 		s = &state{Status: http.StatusTooManyRequests, Title: "Too many tries", Sentence: "There were too many tokens from here that are none."}
 		w.Header().Set("Retry-After", strconv.Itoa(int(limited.wait/time.Second)+1))
 	} else {

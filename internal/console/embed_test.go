@@ -201,11 +201,16 @@ func TestEmbeddedRefusals(t *testing.T) {
 			name, path, token string
 			status            int
 		}{
-			{"none", "/embed/user", "", 401}, {"not a token", "/embed/user", "x", 401}, {"old", "/embed/user", old, 401}, {"forged", "/embed/user", forged, 401},
+			{"none", "/embed/user", "", 401},
+			{"not a token", "/embed/user", "x", 401},
+			{"old", "/embed/user", old, 401},
+			{"forged", "/embed/user", forged, 401},
 			{"forged, for a project", "/embed/project", forged, 401},
-			{"about a user", "/embed/project", good, 403}, {"about a project", "/embed/user", projectToken("pkg:npm/demo-http"), 403},
+			{"about a user", "/embed/project", good, 403},
+			{"about a project", "/embed/user", projectToken("pkg:npm/demo-http"), 403},
 			{"about a project that is not there", "/embed/user", projectToken("pkg:npm/nothing"), 403},
-			{"about nobody", "/embed/user", userToken("user-nobody"), 404}, {"about no project", "/embed/project", projectToken("pkg:npm/nothing"), 404},
+			{"about nobody", "/embed/user", userToken("user-nobody"), 404},
+			{"about no project", "/embed/project", projectToken("pkg:npm/nothing"), 404},
 		} {
 			for _, suffix := range []string{"", ".json"} {
 				w := on.as("").post(c.path+suffix, url.Values{"token": {c.token}})

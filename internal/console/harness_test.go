@@ -169,6 +169,9 @@ func (b *bench) record(lines ...string) {
 	b.settled()
 }
 
+// sampled is how many events the sample has.
+var sampled = strings.Count(string(sample.Incident()), "\n")
+
 // incident records the sample.
 func (b *bench) incident() {
 	b.t.Helper()

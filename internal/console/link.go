@@ -109,8 +109,10 @@ func subjectURL(s *event.Subject) string {
 		return projectURL(id)
 	case "version", "file":
 		return versionURL(s)
-	case "org", "team":
+	case "org":
 		return orgURL(id)
+	case "team":
+		return searchURL("org", id)
 	case "token":
 		return tokenURL(id)
 	}

@@ -13,10 +13,10 @@ import (
 
 // Limits of the search page.
 const (
-	pageEvents  = 50                     // on one page
-	countBudget = 120 * time.Millisecond // for facets and histogram, unless all is to be counted
-	allBudget   = 20 * time.Second       // if it is
-	maxLooks    = 16                     // pages that look for events at once; others wait
+	pageEvents  = 50                    // on one page
+	countBudget = 70 * time.Millisecond // for facets and histogram, unless all is to be counted
+	allBudget   = 20 * time.Second      // if it is
+	maxLooks    = 16                    // pages that look for events at once; others wait
 	maxLookWait = 5 * time.Second
 )
 

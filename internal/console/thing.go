@@ -50,7 +50,7 @@ func (c *Console) thing(data func(*visit) (any, error), names ...string) http.Ha
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		v := c.visit(r)
 		name := names[0]
-		shown, err := c.inTurn(v, data)
+		shown, err := c.inTurn(v, data) //nolint:contextcheck // a visit has the context of its request
 		if s, ok := shown.(sheet); ok && err == nil {
 			name = s.sheet()
 		}
@@ -64,7 +64,7 @@ func (c *Console) thing(data func(*visit) (any, error), names ...string) http.Ha
 			return
 		}
 		if err != nil {
-			c.fail(w, v, wrong, err)
+			c.fail(w, v, wrong, err) //nolint:contextcheck // a visit has the context of its request
 		}
 	})
 }

@@ -3,6 +3,8 @@ package reading
 import (
 	"bytes"
 	"encoding/json"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/custody-log/custody/catalogue"
@@ -50,7 +52,10 @@ func (e *Shown) Row() *export.Row {
 
 // MarshalJSON implements [json.Marshaler]. Of an event of which everything is
 // shown it is the line that an export has.
-func (e *Shown) MarshalJSON() ([]byte, error) {
+func (e *Shown) MarshalJSON() ([]byte, error) { return e.AppendJSON(nil) }
+
+// AppendJSON appends what MarshalJSON returns.
+func (e *Shown) AppendJSON(dst []byte) ([]byte, error) {
 	row := e.Row()
 	if len(e.Erased) > 0 || row.Record == nil { // the row may lack a pseudonym
 		row.Record = &event.Record{Commitment: e.Commitment, Fields: make([]event.StoredField, len(e.Fields))}
@@ -58,9 +63,14 @@ func (e *Shown) MarshalJSON() ([]byte, error) {
 			row.Record.Fields[i].Field = e.Fields[i]
 		}
 	}
-	data, err := export.AppendJSON(nil, row)
+	start := len(dst)
+	dst, err := export.AppendJSON(dst, row)
 	if err != nil {
 		return nil, err
+	}
+	dst = e.withoutEmpty(dst, start)
+	if len(e.Erased) == 0 && len(e.Masked) == 0 && e.Partial == "" && e.Country == "" && e.Client == "" {
+		return dst, nil
 	}
 	more, err := json.Marshal(&struct {
 		Erased  []string                `json:"erased,omitempty"`
@@ -72,12 +82,29 @@ func (e *Shown) MarshalJSON() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, shown := e.Fields.Get("id"); !shown {
-		data = bytes.Replace(data, []byte(`,"id":""`), nil, 1) // it is the second member
+	dst[len(dst)-1] = ','
+	return append(dst, more[1:]...), nil
+}
+
+// withoutEmpty takes out of the JSON of e, which begins at start, the two members
+// that it always has, where nothing is shown of them. They come before all objects
+// that somebody else chose.
+func (e *Shown) withoutEmpty(dst []byte, start int) []byte {
+	id, actor := false, false
+	for i := range e.Fields {
+		id = id || e.Fields[i].Name == "id"
+		actor = actor || strings.HasPrefix(e.Fields[i].Name, "actor.")
 	}
-	if len(more) == len("{}") {
-		return data, nil
+	cut := func(member string) {
+		if i := bytes.Index(dst[start:], []byte(member)); i >= 0 {
+			dst = slices.Delete(dst, start+i, start+i+len(member))
+		}
 	}
-	data[len(data)-1] = ','
-	return append(data, more[1:]...), nil
+	if !id {
+		cut(`,"id":""`)
+	}
+	if !actor {
+		cut(`,"actor":{}`)
+	}
+	return dst
 }

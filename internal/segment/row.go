@@ -2,6 +2,7 @@ package segment
 
 import (
 	"encoding/binary"
+	"slices"
 	"sort"
 
 	"github.com/custody-log/custody/event"
@@ -108,7 +109,7 @@ func (r *Reader) RowOf(seq int64) (row int, ok bool, err error) {
 func (r *Reader) Record(row int, record *event.Record) (seq int64, err error) {
 	defer guard(r.name(side), &err)
 	r.start(row)
-	record.Fields = record.Fields[:0]
+	record.Fields = slices.Grow(record.Fields[:0], len(r.kind.fields))
 	record.Secrets = event.Secrets{}
 	record.Commitment = event.Commitment{}
 	for i := range r.kind.fields {

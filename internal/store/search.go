@@ -141,23 +141,11 @@ func (s *Store) Search(ctx context.Context, r Request) (*Answer, error) {
 	case m.expired:
 		a.Next = &Cursor{r.Oldest, m.reached()}
 	}
-	return a, s.commit(a.Found)
-}
-
-// commit sets the commitments of records that segments gave.
-func (s *Store) commit(found []Found) error {
-	for i := range found {
-		r := found[i].Record
-		if r.Commitment != (event.Commitment{}) {
-			continue
-		}
-		list, err := s.committed(found[i].Seq, 1)
-		if err != nil {
-			return err
-		}
-		r.Commitment = list[0]
+	atOnce := 1
+	if m.ahead.begun != nil {
+		atOnce = aheadReaders
 	}
-	return nil
+	return a, s.commit(a.Found, atOnce)
 }
 
 // A stream is the matching rows of one table or segment in order.

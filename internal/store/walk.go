@@ -1,10 +1,13 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/custody-log/custody/event"
 	"github.com/custody-log/custody/internal/journal"
@@ -77,7 +80,7 @@ func (s *Store) stretch(ctx context.Context, r *Request, from segment.Place, rec
 	a := &Answer{Taken: m.taken}
 	give := func(next *Cursor) (*Cursor, error) {
 		a.Next, a.Complete, a.Looked = next, true, m.looked
-		if err := s.commitAll(a.Found); err != nil {
+		if err := s.commit(a.Found, 1); err != nil {
 			return nil, err
 		}
 		if err := yield(a); err != nil {
@@ -116,30 +119,43 @@ func (m *merging) blank() *event.Record {
 	return &m.records[m.used]
 }
 
-// commitAll is commit for many events, of which most stand close to each other in
-// the log.
-func (s *Store) commitAll(found []Found) error {
+// commit sets the commitments of events that segments gave. Of those that stand
+// close to each other in the log it reads one stretch; atOnce is how many
+// stretches it asks the disk for together.
+func (s *Store) commit(found []Found, atOnce int) error {
 	var bare []Found
 	for _, f := range found {
 		if f.Record.Commitment == (event.Commitment{}) {
 			bare = append(bare, f)
 		}
 	}
-	slices.SortFunc(bare, func(x, y Found) int { return int(min(1, max(-1, x.Seq-y.Seq))) })
+	slices.SortFunc(bare, func(x, y Found) int { return cmp.Compare(x.Seq, y.Seq) })
+	var work errgroup.Group
+	work.SetLimit(atOnce)
 	for len(bare) > 0 {
 		n := 1
 		for n < len(bare) && bare[n].Seq-bare[n-1].Seq <= commitGap {
 			n++
 		}
-		first := bare[0].Seq
-		list, err := s.committed(first, int(bare[n-1].Seq-first)+1)
-		if err != nil {
+		some := bare[:n]
+		bare = bare[n:]
+		if atOnce > 1 {
+			work.Go(func() error { return s.commitSome(some) })
+		} else if err := s.commitSome(some); err != nil {
 			return err
 		}
-		for _, f := range bare[:n] {
-			f.Record.Commitment = list[f.Seq-first]
-		}
-		bare = bare[n:]
+	}
+	return work.Wait()
+}
+
+func (s *Store) commitSome(some []Found) error {
+	first := some[0].Seq
+	list, err := s.committed(first, int(some[len(some)-1].Seq-first)+1)
+	if err != nil {
+		return err
+	}
+	for _, f := range some {
+		f.Record.Commitment = list[f.Seq-first]
 	}
 	return nil
 }
