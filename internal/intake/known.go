@@ -33,13 +33,29 @@ type loader struct {
 	hasher *hasher
 	sealed journal.Seq                 // what comes must lie before
 	wrong  atomic.Pointer[journal.Seq] // one that does not; nil: there is none
-	lists  [shardCount]list
+
+	free  sync.Pool // of *taker
+	mu    sync.Mutex
+	takes []*taker // all there are
 }
 
-// A list is what belongs into the slots of one shard.
-type list struct {
-	mu    sync.Mutex
-	slots []uint64
+// A taker is what one goroutine at a time puts together.
+type taker struct {
+	source string
+	hash   uint64 // of source
+	lists  [shardCount][]uint64
+}
+
+func newLoader(h *hasher, sealed journal.Seq) *loader {
+	l := &loader{hasher: h, sealed: sealed}
+	l.free.New = func() any {
+		t := new(taker)
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.takes = append(l.takes, t)
+		return t
+	}
+	return l
 }
 
 // load fills the table with what is sealed.
@@ -47,7 +63,7 @@ func (d *Desk) load(ctx context.Context, c *Config) error {
 	if c.Sealed == 0 {
 		return nil
 	}
-	l := &loader{hasher: &d.hasher, sealed: c.Sealed}
+	l := newLoader(&d.hasher, c.Sealed)
 	if err := c.Known(ctx, l.take); err != nil {
 		return err
 	}
@@ -61,14 +77,18 @@ func (d *Desk) load(ctx context.Context, c *Config) error {
 // take takes in that the event of source with the given ID is at seq.
 func (l *loader) take(source string, id []byte, seq journal.Seq) {
 	if seq < 0 || seq >= l.sealed {
-		l.wrong.Store(&seq)
+		wrong := seq // so that what is right need not be on the heap
+		l.wrong.Store(&wrong)
 		return
 	}
-	hash := l.hasher.event(l.hasher.source(source), id)
-	to := &l.lists[shardOf(hash)]
-	to.mu.Lock()
-	to.slots = append(to.slots, slotOf(hash, seq))
-	to.mu.Unlock()
+	own := l.free.Get().(*taker)
+	if own.source != source || source == "" {
+		own.source, own.hash = source, l.hasher.source(source)
+	}
+	hash := l.hasher.event(own.hash, id)
+	list := &own.lists[shardOf(hash)]
+	*list = append(*list, slotOf(hash, seq))
+	l.free.Put(own)
 }
 
 // fill puts what was taken in into t, on all cores.
@@ -78,8 +98,16 @@ func (l *loader) fill(t *table) {
 	for range runtime.GOMAXPROCS(0) {
 		all.Go(func() {
 			for number := int(next.Add(1)) - 1; number < shardCount; number = int(next.Add(1)) - 1 {
-				t.shards[number].fill(number, l.lists[number].slots)
-				l.lists[number].slots = nil // so that the memory of all is not needed twice
+				total := 0
+				for _, own := range l.takes {
+					total += len(own.lists[number])
+				}
+				slots := make([]uint64, 0, total)
+				for _, own := range l.takes {
+					slots = append(slots, own.lists[number]...)
+					own.lists[number] = nil // so that the memory of all is not needed twice
+				}
+				t.shards[number].fill(number, slots)
 			}
 		})
 	}

@@ -51,7 +51,7 @@ func TestTable(t *testing.T) {
 func TestLoad(t *testing.T) {
 	for _, sealed := range []int{0, 1, 5000, 100_000} {
 		h := newHasher()
-		l := &loader{hasher: &h, sealed: journal.Seq(sealed)}
+		l := newLoader(&h, journal.Seq(sealed))
 		var all sync.WaitGroup
 		for part := range 4 {
 			all.Go(func() {
@@ -237,7 +237,7 @@ func BenchmarkLoad(b *testing.B) {
 	const events = 10_000_000
 	for range b.N {
 		h := newHasher()
-		l := &loader{hasher: &h, sealed: events}
+		l := newLoader(&h, events)
 		var all sync.WaitGroup
 		for half := range 2 {
 			all.Go(func() {

@@ -300,13 +300,18 @@ func digit(c byte) byte {
 }
 
 func appendUUID(dst, u []byte) []byte {
-	for i, part := range [5][]byte{u[:4], u[4:6], u[6:8], u[8:10], u[10:16]} {
-		if i > 0 {
-			dst = append(dst, '-')
+	const digits = "0123456789abcdef"
+	var text [36]byte
+	at := 0
+	for i, b := range u[:16] {
+		if i == 4 || i == 6 || i == 8 || i == 10 {
+			text[at] = '-'
+			at++
 		}
-		dst = hex.AppendEncode(dst, part)
+		text[at], text[at+1] = digits[b>>4], digits[b&15]
+		at += 2
 	}
-	return dst
+	return append(dst, text[:]...)
 }
 
 // Bounds of what isRequest takes.

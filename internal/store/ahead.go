@@ -11,7 +11,7 @@ import (
 // many questions in hardly more time than one.
 const (
 	aheadSegments = 8  // that come next
-	aheadRows     = 64 // of each
+	aheadRows     = 64 // of the one that comes now; of those after it, as many as are read together
 	aheadReaders  = 16 // at once
 	rowsTogether  = 4  // read by one
 )
@@ -21,8 +21,8 @@ const (
 // search itself will meet.
 type ahead struct {
 	merging *merging
-	waits   int64 // of the store's cache, when the search began
-	begun   map[*handle]bool
+	waits   int64           // of the store's cache, when the search began
+	begun   map[*handle]int // rows
 	turns   chan struct{}
 	running sync.WaitGroup
 	ended   atomic.Bool
@@ -34,20 +34,21 @@ func (a *ahead) read(now *handle) {
 	if a.merging == nil || a.merging.store.cache.Waits() == a.waits {
 		return
 	}
-	a.once(now)
+	a.once(now, aheadRows)
 	list := a.merging.waiting
 	for i := len(list) - 1; i >= max(0, len(list)-aheadSegments); i-- {
-		a.once(list[i])
+		a.once(list[i], rowsTogether)
 	}
 }
 
-func (a *ahead) once(h *handle) {
+// once begins to read so many rows of h, unless that many are read already.
+func (a *ahead) once(h *handle, rows int) {
 	if a.begun == nil {
-		a.begun, a.turns = make(map[*handle]bool), make(chan struct{}, aheadReaders)
+		a.begun, a.turns = make(map[*handle]int), make(chan struct{}, aheadReaders)
 	}
-	if !a.begun[h] {
-		a.begun[h] = true
-		a.run(func() { a.segment(h) })
+	if done := a.begun[h]; done < rows {
+		a.begun[h] = rows
+		a.run(func() { a.segment(h, done, rows) })
 	}
 }
 
@@ -61,14 +62,14 @@ func (a *ahead) run(work func()) {
 	})
 }
 
-// segment reads the first rows of h that the search will find.
-func (a *ahead) segment(h *handle) {
+// segment reads some of the first rows of h that the search will find.
+func (a *ahead) segment(h *handle, first, end int) {
 	x, err := a.merging.open(h)
 	if err != nil || x == nil {
 		return
 	}
 	defer x.selection.Release()
-	for n := 0; n < aheadRows && !a.ended.Load(); n += rowsTogether {
+	for n := 0; n < end && !a.ended.Load(); n += rowsTogether {
 		rows := make([]uint32, 0, rowsTogether)
 		for len(rows) < rowsTogether {
 			row, _, ok, err := x.walk.Next()
@@ -80,7 +81,9 @@ func (a *ahead) segment(h *handle) {
 		if len(rows) == 0 {
 			return
 		}
-		a.run(func() { a.records(h, rows) })
+		if n >= first {
+			a.run(func() { a.records(h, rows) })
+		}
 	}
 }
 

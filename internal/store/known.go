@@ -17,7 +17,7 @@ func (s *Store) Known(ctx context.Context, yield func(source string, id []byte, 
 	list := s.acquire()
 	defer releaseAll(list)
 	g, ctx := errgroup.WithContext(ctx)
-	g.SetLimit(runtime.GOMAXPROCS(0))
+	g.SetLimit(2 * runtime.GOMAXPROCS(0)) // some wait for the disk
 	for _, h := range list {
 		g.Go(func() error {
 			if err := ctx.Err(); err != nil {
