@@ -119,7 +119,7 @@ func natureOf(top, rest string) nature {
 			return surroundings | tookPart
 		}
 		return surroundings
-	case "context", "oidc", "reason", "reason_internal":
+	case "context", "oidc":
 		return surroundings
 	}
 	return 0

@@ -29,6 +29,10 @@ const (
 	revealed = `{"id":"e-4","tag":"audit:reveal_pii","time":"2026-03-31T00:21:00Z","actor":{"type":"admin","id":"admin-1","name":"root"},
 		"subjects":[{"type":"user","id":"user-alice","name":"alice"}],"context":{"ip":"198.51.100.1"},
 		"metadata":{"subject":"alice","fields":["context.ip"],"reason":"case 7","ticket":"T-1"}}`
+	tried = `{"id":"e-20","tag":"user:login:failure","time":"2026-03-31T00:21:00Z","outcome":"failure","actor":{"type":"anonymous"},
+		"subjects":[{"type":"user","id":"user-alice","name":"alice"}],"context":{"ip":"203.0.113.9","user_agent":"npm/11.19.1 node/v20"}}`
+	helped = `{"id":"e-21","tag":"user:login:failure","time":"2026-03-31T00:21:00Z","outcome":"failure","actor":{"type":"admin","id":"admin-1"},
+		"subjects":[{"type":"user","id":"user-alice","name":"alice"}],"context":{"ip":"203.0.113.9","user_agent":"npm/11.19.1 node/v20"}}`
 	deleted = `{"id":"e-5","tag":"user:account:delete","time":"2026-03-31T00:21:00Z","actor":{"type":"user","id":"user-alice","name":"alice"},
 		"subjects":[{"type":"user","id":"user-alice","name":"alice"}],"metadata":{"reason":"gdpr"}}`
 	scanned = `{"id":"e-6","tag":"project:release:scan_result","time":"2026-03-31T00:21:00Z","actor":{"type":"service","id":"scanner"},
@@ -95,6 +99,8 @@ func TestReaders(t *testing.T) {
 		{"who did it", bob, released, "context.ip context.user_agent credential.id credential.name credential.session", "context.request_id reason_internal", "", false, false},
 		{"whom somebody else did it to", alice, removed, "actor.id subjects.1.id credential.kind", "context.ip context.user_agent credential.id", "", false, false},
 		{"whom it was done to, an owner too", both, removed, "actor.id credential.id credential.kind", "context.ip context.user_agent", "", true, true},
+		{"whose account somebody tried", alice, tried, "subjects.0.id actor.type", "context.ip context.user_agent", "", true, true},
+		{"whose account an administrator tried", alice, helped, "subjects.0.id actor.type", "actor.id context.ip context.user_agent", "", false, false},
 		{"somebody's own e-mail", alice, mailed, "context.ip changes.0.old changes.0.new changes.0.field", "", "", false, false},
 		{"somebody else's e-mail", bob, mailed, "", "", "", false, false},
 		{"a person known by name only", named, nameless, "context.ip actor.name", "", "", false, false},

@@ -111,7 +111,7 @@ func (s *scene) declared(f *catalogue.Field, ok bool) (visible catalogue.Readers
 }
 
 var (
-	surroundings = regexp.MustCompile(`^(context|credential|oidc|reason|reason_internal)(\.|$)`)
+	surroundings = regexp.MustCompile(`^(context|credential|oidc)(\.|$)`)
 	neverMasked  = regexp.MustCompile(`^((actor|on_behalf_of|subjects\.\d+)\..*|credential\.id)$`)
 	partyOf      = regexp.MustCompile(`^(actor|on_behalf_of|subjects\.\d+)\.`)
 	number       = regexp.MustCompile(`\.\d+\.`)
@@ -168,7 +168,11 @@ func (s *scene) rule(r *reader.Reader) (out ruling) {
 		}
 	}
 	out.anything = whole|part != 0 && len(out.shown)+len(out.masked) > 0
-	if whole&(catalogue.Owner|catalogue.Org|catalogue.Staff) != 0 {
+	from := catalogue.Owner | catalogue.Org | catalogue.Staff
+	if class == "user" && s.text("actor.type") != "admin" {
+		from |= catalogue.Self
+	}
+	if whole&from != 0 {
 		_, ip := s.fields.Get("context.ip")
 		_, agent := s.fields.Get("context.user_agent")
 		out.country = ip && !slices.Contains(out.shown, "context.ip")

@@ -1,6 +1,7 @@
 package reading
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -65,10 +66,6 @@ func (m *Room) Reveal(ctx context.Context, r *reader.Reader, look Look) (*reader
 	if r.Clear {
 		return r, nil
 	}
-	e := &event.Event{
-		Tag: lookTag, Outcome: event.Success, Actor: r.By, Credential: look.Credential, Context: look.Context,
-		Metadata: map[string]any{"reason": look.Reason},
-	}
 	c := &concerned{}
 	c.add(look.Subject)
 	for _, seq := range look.Events {
@@ -83,13 +80,11 @@ func (m *Room) Reveal(ctx context.Context, r *reader.Reader, look Look) (*reader
 		if err := m.addNamed(ctx, c, look.Query); err != nil {
 			return nil, err
 		}
-		if text := look.Query.String(); text != "" {
-			e.Metadata["query"] = text
-		}
 	}
-	c.describe(e)
-	if _, err := m.Desk.Record(ctx, intake.OwnSource, e); err != nil {
-		return nil, fmt.Errorf("reading: record %s: %w", e.Tag, err)
+	for _, e := range c.events(r, &look) {
+		if _, err := m.Desk.Record(ctx, intake.OwnSource, e); err != nil {
+			return nil, fmt.Errorf("reading: record %s: %w", e.Tag, err)
+		}
 	}
 	clear := *r
 	clear.Clear = true
@@ -108,7 +103,7 @@ func (c *concerned) add(s event.Subject) {
 	same := func(o event.Subject) bool {
 		return o.Type == s.Type && o.ID == s.ID && (s.ID != "" || o.Name == s.Name)
 	}
-	if s.ID+s.Name == "" || slices.ContainsFunc(c.people, same) || len(c.people) == event.MaxSubjects {
+	if s.ID+s.Name == "" || slices.ContainsFunc(c.people, same) {
 		return
 	}
 	c.people = append(c.people, s)
@@ -129,30 +124,45 @@ func people(fields event.Fields, yield func(event.Subject)) {
 	}
 }
 
-// describe puts who is concerned, and what is shown of them, in the event of the
-// look.
-func (c *concerned) describe(e *event.Event) {
-	e.Subjects = c.people
+// events returns the events of a look: one, or as many as it takes to name all whom
+// it concerns.
+func (c *concerned) events(r *reader.Reader, look *Look) (list []*event.Event) {
+	slices.Sort(c.masked)
+	masked := slices.Compact(c.masked)
+	for rest := c.people; len(list) == 0 || len(rest) > 0; {
+		people := rest[:min(len(rest), event.MaxSubjects)]
+		rest = rest[len(people):]
+		e := &event.Event{
+			Tag: lookTag, Outcome: event.Success, Actor: r.By, Credential: look.Credential, Context: look.Context,
+			Subjects: people, Metadata: map[string]any{"reason": look.Reason},
+		}
+		if look.Query != nil && look.Query.String() != "" {
+			e.Metadata["query"] = look.Query.String()
+		}
+		if names := namesOf(people); names != "" {
+			e.Metadata["subject"] = names
+		}
+		if len(masked) > 0 {
+			e.Metadata["fields"] = masked[:min(len(masked), maxFieldsShown)]
+		}
+		list = append(list, e)
+	}
+	return list
+}
+
+// namesOf returns people as a sentence has them.
+func namesOf(people []event.Subject) string {
 	var names []string
 	room := maxNamesBytes
-	for _, p := range c.people {
-		name := p.Name
-		if name == "" {
-			name = p.ID
-		}
+	for _, p := range people {
+		name := cmp.Or(p.Name, p.ID)
 		if room -= len(name) + 2; room < 0 && len(names) > 0 {
 			names = append(names, "others")
 			break
 		}
 		names = append(names, name)
 	}
-	if len(names) > 0 {
-		e.Metadata["subject"] = strings.Join(names, ", ")
-	}
-	slices.Sort(c.masked)
-	if masked := slices.Compact(c.masked); len(masked) > 0 {
-		e.Metadata["fields"] = masked[:min(len(masked), maxFieldsShown)]
-	}
+	return strings.Join(names, ", ")
 }
 
 // addNamed adds who a query names: as the log knows them, if it does.
