@@ -145,7 +145,8 @@ before(async () => {
   if (noBrowser) {
     return;
   }
-  [log, browser] = await Promise.all([startLog(), openBrowser()]);
+  log = await startLog();
+  browser = await openBrowser();
   for (const [name, reads] of Object.entries(readers)) {
     sessions[name] = await session(browser, log, await log.keyFor(reads, name));
   }

@@ -47,7 +47,7 @@ func (c *Console) feed(w http.ResponseWriter, v *visit) error {
 	if err != nil {
 		return plainThing(err)
 	}
-	data, err := c.feedOf(p, addressOf(v.Request))
+	data, err := c.feedOf(p, c.addressOf(v.Request))
 	if err != nil {
 		return err
 	}
@@ -65,9 +65,13 @@ func (c *Console) feed(w http.ResponseWriter, v *visit) error {
 	return nil
 }
 
-// addressOf returns the address of this log, as the client reached it.
-func addressOf(r *http.Request) string {
-	if r.TLS != nil {
+// addressOf returns the address of this log: the one that people use, or else as
+// the client reached it.
+func (c *Console) addressOf(r *http.Request) string {
+	switch {
+	case c.Address != "":
+		return c.Address
+	case r.TLS != nil:
 		return "https://" + r.Host
 	}
 	return "http://" + r.Host

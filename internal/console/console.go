@@ -33,6 +33,7 @@ type Console struct {
 	Catalogue *catalogue.Catalogue
 	Keys      func() *tree.Keys
 	Version   string
+	Address   string // that people use, such as https://audit.example.com; "" as they reach it
 
 	Room   *reading.Room
 	Signin *signin.Signin

@@ -28,11 +28,8 @@ func (c *Console) front(v *visit) (any, error) {
 		Records:    int64(c.Journal.Size()),
 		Signed:     signed.N,
 		Checkpoint: string(signed.Message),
-		Address:    "http://" + v.Host,
+		Address:    c.addressOf(v.Request),
 		Questions:  c.questions(v),
-	}
-	if v.TLS != nil {
-		p.Address = "https://" + v.Host
 	}
 	p.Behind = max(0, p.Records-p.Signed)
 	if signed.Message != nil {

@@ -96,7 +96,7 @@ func (s *Server) greet(ctx context.Context, records journal.Seq) error {
 			Tag:      "audit:api_key:create",
 			Actor:    event.Party{Type: "system", ID: intake.OwnSource},
 			Subjects: []event.Subject{{Type: "key", ID: k.ID, Name: k.Name}},
-			Metadata: map[string]any{"key_id": k.ID, "name": k.Name, "source": k.Source, "scopes": k.Scopes},
+			Metadata: map[string]any{"key_id": k.ID, "name": k.Name, "source": k.Source, "scopes": k.Scopes, "reads": k.Reads},
 		})
 	}
 	note, err := backup.ReadNote(s.cfg.Data)

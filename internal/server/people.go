@@ -101,6 +101,7 @@ func (s *Server) remote(r *http.Request) netip.Addr { return s.signin.Address(r)
 func (s *Server) console() *console.Console {
 	return &console.Console{
 		Log: s.cfg.Log, Tree: s.tree, Journal: s.journal, Catalogue: s.cfg.Catalogue, Keys: s.tree.Keys, Version: s.cfg.Version,
+		Address: s.cfg.File.Readers.Console.PublicURL,
 		Room: s.room, Signin: s.signin, State: s, Frames: s.cfg.File.Readers.Console.FrameAncestors, Stopping: s.stopping,
 	}
 }
