@@ -261,24 +261,25 @@ export async function reveal(page, reason) {
 /**
  * Checks that a page can be used by everybody: all rules by light, those about colours in the dark, too.
  * @param {Page} page
+ * @param {import("playwright-core").Frame} frame of it
  */
-export async function accessible(page) {
-  await page.evaluate(axe);
+export async function accessible(page, frame = page.mainFrame()) {
+  await frame.evaluate(axe);
   await page.emulateMedia({ colorScheme: "light" });
-  const light = await violations(page);
+  const light = await violations(frame);
   await page.emulateMedia({ colorScheme: "dark" });
-  const dark = await violations(page, ["color-contrast", "link-in-text-block"]);
+  const dark = await violations(frame, ["color-contrast", "link-in-text-block"]);
   await page.emulateMedia({ colorScheme: "light" });
-  assert.deepEqual({ light, dark }, { light: [], dark: [] }, page.url());
+  assert.deepEqual({ light, dark }, { light: [], dark: [] }, frame.url());
 }
 
 /**
- * @param {Page} page
+ * @param {import("playwright-core").Frame} frame
  * @param {string[]} [rules] all, unless some are named
  * @returns {Promise<string[]>}
  */
-const violations = (page, rules) =>
-  page.evaluate(async (only) => {
+const violations = (frame, rules) =>
+  frame.evaluate(async (only) => {
     // biome-ignore lint/suspicious/noExplicitAny: it is put there by the line above
     const found = await /** @type {any} */ (window).axe.run(document, {
       resultTypes: ["violations"],

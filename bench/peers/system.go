@@ -97,19 +97,26 @@ func cpuOf(p peer) time.Duration {
 	return total
 }
 
-// memoryOf returns how many bytes a peer's processes have resident; what they
-// share counts once.
+// memoryOf returns how many bytes a peer's processes have resident, mapped files
+// left aside: the system keeps files that were read in memory for every peer, mapped
+// or not, and takes them back when it needs the room. What processes share counts
+// once.
 func memoryOf(p peer) int64 {
 	roots := p.processes()
 	if len(roots) == 0 {
 		debug.FreeOSMemory() // what nobody needs is not what it takes
-		return kilobytes(fmt.Sprintf("/proc/%d/smaps_rollup", os.Getpid()), "Pss:")
+		return resident(os.Getpid())
 	}
 	total := int64(0)
 	for pid := range tree(roots) {
-		total += kilobytes(fmt.Sprintf("/proc/%d/smaps_rollup", pid), "Pss:")
+		total += resident(pid)
 	}
 	return total
+}
+
+func resident(pid int) int64 {
+	file := fmt.Sprintf("/proc/%d/smaps_rollup", pid)
+	return kilobytes(file, "Pss_Anon:") + kilobytes(file, "Pss_Shmem:")
 }
 
 // kilobytes returns the bytes that a line of a file in /proc says; 0 if there is

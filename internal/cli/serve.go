@@ -32,9 +32,14 @@ const defaultListen = "127.0.0.1:8440"
 // because there are hardly any pointers in it. The variable GOGC overrules it.
 const gcPercent = 60
 
-// memoryLimit is from where on the collector works harder instead (soft, see
-// [debug.SetMemoryLimit]); GOMEMLIMIT sets another.
-const memoryLimit = 900 << 20
+// From memoryBase and memoryEvent for each event on the collector works harder
+// instead (soft, see [debug.SetMemoryLimit]): the tables that are not sealed yet,
+// and what an event costs in the table of those that are known. GOMEMLIMIT sets
+// another limit.
+const (
+	memoryBase  = 320 << 20
+	memoryEvent = 14
+)
 
 // spareProcs is how many goroutines may run besides one for each core. One that
 // waits for the disk keeps its place until the scheduler notices, and with few
@@ -90,7 +95,7 @@ func (s *serving) serve(ctx context.Context, env *Env, ready func(server.Hello))
 		debug.SetGCPercent(gcPercent)
 	}
 	if env.Getenv("GOMEMLIMIT") == "" {
-		debug.SetMemoryLimit(memoryLimit)
+		cfg.Grown = func(records journal.Seq) { debug.SetMemoryLimit(memoryBase + memoryEvent*int64(records)) }
 	}
 	if env.Getenv("GOMAXPROCS") == "" {
 		runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + spareProcs)

@@ -27,6 +27,19 @@ const (
 // filterSalts choose the bits of a key.
 var filterSalts = [8]uint32{0x47b6137b, 0x44974d91, 0x8824ad5b, 0xa2b7289d, 0x705495c7, 0x2df1424b, 0x9efc4947, 0x5c6bfb31}
 
+// keyHash returns the hash of a key as queries have it; ok is false if filters know
+// nothing of its domain.
+func keyHash(d domain, key []byte) (hash uint64, ok bool) {
+	switch d { //nolint:exhaustive // the others have no filter
+	case people, projects, addresses:
+		return filterHash(d, key), true
+	case tokens:
+		var memory [64]byte
+		return filterHash(d, packHex(memory[:0], key)), true
+	}
+	return 0, false
+}
+
 func filterHash(d domain, key []byte) uint64 {
 	return (xxhash.Sum64(key) ^ uint64(d)) * 0x9e3779b97f4a7c15
 }
@@ -173,12 +186,7 @@ func (s *Segment) mayHaveKey(t *query.Term) bool {
 	if t.Prefix || t.Last != nil && string(t.Last) != string(t.Key) {
 		return true
 	}
-	var memory [64]byte
-	key := t.Key
-	if d == tokens {
-		key = packHex(memory[:0], key)
-	}
-	hash := filterHash(d, key)
+	hash, _ := keyHash(d, t.Key)
 	for p := range s.parts {
 		if q := &s.parts[p]; q.pages != nil && q.filter.may(hash) {
 			return true

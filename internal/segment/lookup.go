@@ -25,6 +25,9 @@ type values interface {
 	// keyed returns the values of d that may have the given key.
 	keyed(d domain, key []byte) []uint32
 
+	// may reports whether any value of d may have the given key.
+	may(d domain, key []byte) bool
+
 	// between returns the values of d from first to last.
 	between(d domain, first, last []byte) []uint32
 
@@ -260,7 +263,7 @@ func (e *evaluation) byColumns(t *query.Term, columns ...Column) set {
 	var rows []uint32
 	for p := range numParts {
 		v := e.values(p)
-		if v == nil {
+		if v == nil || !t.Prefix && !v.may(d, t.Key) {
 			continue
 		}
 		ids := e.matching(v, d, t)

@@ -87,6 +87,12 @@ func (v *sealedValues) split(item uint32) (d domain, id uint32) {
 	return d, item - v.bases[d]
 }
 
+// may implements values.
+func (v *sealedValues) may(d domain, key []byte) bool {
+	hash, ok := keyHash(d, key)
+	return !ok || v.filter.may(hash)
+}
+
 // between implements values.
 func (v *sealedValues) between(d domain, first, last []byte) []uint32 {
 	dict := v.dicts[d]
@@ -183,6 +189,9 @@ func (v *tableValues) keyed(d domain, key []byte) []uint32 {
 	}
 	return sorted(ids)
 }
+
+// may implements values. A table finds what it has by a hash anyway.
+func (v *tableValues) may(domain, []byte) bool { return true }
 
 // between implements values.
 func (v *tableValues) between(d domain, first, last []byte) []uint32 {

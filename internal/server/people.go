@@ -102,6 +102,6 @@ func (s *Server) console() *console.Console {
 	return &console.Console{
 		Log: s.cfg.Log, Tree: s.tree, Journal: s.journal, Catalogue: s.cfg.Catalogue, Keys: s.tree.Keys, Version: s.cfg.Version,
 		Address: s.cfg.File.Readers.Console.PublicURL,
-		Room: s.room, Signin: s.signin, State: s, Frames: s.cfg.File.Readers.Console.FrameAncestors, Stopping: s.stopping,
+		Room:    s.room, Signin: s.signin, State: s, Frames: s.cfg.File.Readers.Console.FrameAncestors, Stopping: s.stopping,
 	}
 }

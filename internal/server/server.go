@@ -73,6 +73,9 @@ type Config struct {
 	// checked.
 	Progress func(done, all journal.Seq)
 
+	// Grown, if not nil, is told now and then how many records there are.
+	Grown func(records journal.Seq)
+
 	// Ready, if not nil, is called once the log answers requests.
 	Ready func(Hello)
 }
@@ -240,6 +243,9 @@ func (s *Server) Run(ctx context.Context) (err error) {
 	front.run(func(ctx context.Context) error { return s.note(s.desk.Run(ctx)) })
 	front.run(s.keeper.Run)
 	front.run(s.denials.Run)
+	if s.cfg.Grown != nil {
+		front.run(s.tellGrowth)
+	}
 	for _, p := range s.proxies {
 		front.run(p.proxy.Run)
 	}
@@ -264,6 +270,22 @@ func (s *Server) Run(ctx context.Context) (err error) {
 	err = errors.Join(err, front.end(), ground.end())
 	s.settle(back.ctx) //nolint:contextcheck // ctx has ended, and the views go on until they have caught up
 	return errors.Join(err, back.end())
+}
+
+// growthInterval is how often somebody is told how the log has grown.
+const growthInterval = 10 * time.Second
+
+func (s *Server) tellGrowth(ctx context.Context) error {
+	tick := time.NewTicker(growthInterval)
+	defer tick.Stop()
+	for {
+		s.cfg.Grown(s.journal.Size())
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return nil
+		}
+	}
 }
 
 // A stage is the parts of the server that stop together.
