@@ -28,7 +28,7 @@ const (
 // finish.
 func (s *Server) serve(ctx, inside context.Context) error {
 	door := &http.Server{
-		Handler:           s.handler(),
+		Handler:           s.handler(), //nolint:contextcheck // pages have the context of their requests
 		ReadHeaderTimeout: headerTimeout,
 		ReadTimeout:       bodyTimeout,
 		WriteTimeout:      answerTimeout,
