@@ -3,17 +3,18 @@
 # make check   the gate: formatting, analysers, linters, dead code, types
 # make fmt     writes what the gate would ask for
 # make bench   the figures of docs/performance.md
+# make screenshots   the pictures of docs/screenshots
 
 SHELL := /bin/bash
 MODULE := github.com/custody-log/custody
 TOOL := go tool -modfile=$(CURDIR)/tools/go.mod
 
 # Modules of their own inside this one.
-MODULES := . $(patsubst %/go.mod,%,$(wildcard tools/go.mod interop/go.mod bench/peers/go.mod))
+MODULES := . $(patsubst %/go.mod,%,$(wildcard tools/go.mod interop/go.mod bench/peers/go.mod e2e/provider/go.mod))
 
 GO_FILES = $$(find . -name node_modules -prune -o -name testdata -prune -o -name '*.go' -print)
 
-.PHONY: build test fast check fmt bench clean
+.PHONY: build test fast check fmt bench screenshots clean
 .PHONY: check-gofumpt check-vet check-fix check-staticcheck check-lint check-deadcode check-layers check-js
 
 build:
@@ -64,6 +65,10 @@ fmt:
 
 bench:
 	@if [ -x scripts/bench.sh ]; then scripts/bench.sh; else go test -run '^$$' -bench . -benchmem ./...; fi
+
+screenshots:
+	@scripts/install-test-deps.sh
+	node e2e/screenshots.mjs
 
 clean:
 	rm -f custody

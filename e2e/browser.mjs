@@ -135,7 +135,9 @@ export async function startLog({ port = 0, config = "{}", files = {} } = {}) {
     /** Records an event, and waits until searches find it. @param {any} event @returns {Promise<number>} its position */
     submit: async (event) => {
       const { seq } = await call("POST", "/v1/events", event);
-      await until(async () => (await call("GET", "/v1/status")).views.every((/** @type {any} */ v) => v.cursor > seq));
+      await until(async () =>
+        (await call("GET", "/v1/log")).views.every((/** @type {any} */ v) => v.cursor > seq),
+      );
       return seq;
     },
     /** Searches as the program itself. @param {string} q @returns {Promise<any[]>} */
@@ -145,7 +147,12 @@ export async function startLog({ port = 0, config = "{}", files = {} } = {}) {
       execFileSync(file, args, {
         cwd: dir,
         encoding: "utf8",
-        env: { ...process.env, CUSTODY_URL: url, CUSTODY_KEY: key, CUSTODY_LOG_KEY: join(dir, "data", "log.pub") },
+        env: {
+          ...process.env,
+          CUSTODY_URL: url,
+          CUSTODY_KEY: key,
+          CUSTODY_LOG_KEY: join(dir, "data", "log.pub"),
+        },
       }),
     stop: async () => {
       await stop();
@@ -186,7 +193,11 @@ export const openBrowser = () =>
  * be asked besides the log's, and complaints of the browser that the test provokes
  */
 export async function open(t, browser, log, { origins = [], excused, ...options } = {}) {
-  const context = await browser.newContext({ baseURL: log.url, viewport: { width: 1280, height: 800 }, ...options });
+  const context = await browser.newContext({
+    baseURL: log.url,
+    viewport: { width: 1280, height: 800 },
+    ...options,
+  });
   context.setDefaultTimeout(patience);
   /** @type {string[]} */
   const wrong = [];
@@ -205,13 +216,18 @@ export async function open(t, browser, log, { origins = [], excused, ...options 
   context.on("weberror", (e) => note(`error in a script: ${e.error()}`));
   context.on("console", (message) => {
     // That a page is not there, or not for somebody, is what tests ask for.
-    if (message.type() === "error" && !/^Failed to load resource: the server responded/.test(message.text())) {
+    if (
+      message.type() === "error" &&
+      !/^Failed to load resource: the server responded/.test(message.text())
+    ) {
       note(`${message.page()?.url()} complains: ${message.text()}`);
     }
   });
   await context.addInitScript(() => {
     document.addEventListener("securitypolicyviolation", (e) =>
-      console.error(`policy violated: ${e.violatedDirective} ${e.blockedURI} ${e.sourceFile}:${e.lineNumber}`),
+      console.error(
+        `policy violated: ${e.violatedDirective} ${e.blockedURI} ${e.sourceFile}:${e.lineNumber}`,
+      ),
     );
   });
   t.after(async () => {
@@ -280,13 +296,14 @@ export async function accessible(page, frame = page.mainFrame()) {
  */
 const violations = (frame, rules) =>
   frame.evaluate(async (only) => {
-    // biome-ignore lint/suspicious/noExplicitAny: it is put there by the line above
     const found = await /** @type {any} */ (window).axe.run(document, {
       resultTypes: ["violations"],
       ...(only ? { runOnly: { type: "rule", values: only } } : {}),
     });
     return found.violations.flatMap((/** @type {any} */ v) =>
-      v.nodes.slice(0, 3).map((/** @type {any} */ n) => `${v.id}: ${n.html.slice(0, 200)} ${n.failureSummary}`),
+      v.nodes
+        .slice(0, 3)
+        .map((/** @type {any} */ n) => `${v.id}: ${n.html.slice(0, 200)} ${n.failureSummary}`),
     );
   }, rules);
 

@@ -21,7 +21,14 @@ const encoded = (/** @type {object} */ v) => Buffer.from(JSON.stringify(v)).toSt
 function token(claims, { key = privateKey, header = {} } = {}) {
   const now = Math.floor(Date.now() / 1000);
   const head = encoded({ alg: "EdDSA", typ: "custody-viewer+jwt", kid: "registry-2026", ...header });
-  const body = encoded({ iss: issuer, aud: "demo.example/log", iat: now, exp: now + 600, jti: randomUUID(), ...claims });
+  const body = encoded({
+    iss: issuer,
+    aud: "demo.example/log",
+    iat: now,
+    exp: now + 600,
+    jti: randomUUID(),
+    ...claims,
+  });
   return `${head}.${body}.${sign(null, Buffer.from(`${head}.${body}`), key).toString("base64url")}`;
 }
 
@@ -88,8 +95,18 @@ const framed = (kind, jwt) => `
 <form method="post" action="${log.url}/embed/${kind}" target="log"><input type="hidden" name="token" value="${jwt}"><button>Show</button></form>`;
 
 for (const { kind, claims, wants, keeps } of [
-  { kind: "user", claims: alice, wants: ["The log about alice", "Was this you?", "203.0.113.77"], keeps: ["admin-7"] },
-  { kind: "project", claims: owner, wants: ["The log about demo-http", "1.3.1"], keeps: ["203.0.113.77", "s-666"] },
+  {
+    kind: "user",
+    claims: alice,
+    wants: ["The log about alice", "Was this you?", "203.0.113.77"],
+    keeps: ["admin-7"],
+  },
+  {
+    kind: "project",
+    claims: owner,
+    wants: ["The log about demo-http", "1.3.1"],
+    keeps: ["203.0.113.77", "s-666"],
+  },
 ]) {
   test(`a registry that may shows a ${kind} in a frame`, { skip: noBrowser }, async (t) => {
     registry.put(framed(kind, token(claims)));
@@ -98,7 +115,11 @@ for (const { kind, claims, wants, keeps } of [
     await page.getByRole("button", { name: "Show" }).click();
     const inside = page.frameLocator("iframe[name=log]");
     await inside.locator("h1").waitFor();
-    says((await inside.locator("main").innerText()).replace(/\s+/g, " "), { says: wants, keeps }, "the frame");
+    says(
+      (await inside.locator("main").innerText()).replace(/\s+/g, " "),
+      { says: wants, keeps },
+      "the frame",
+    );
     assert.deepEqual(await page.context().cookies(log.url), []);
     await accessible(page, page.frames()[1]);
 
@@ -119,7 +140,10 @@ async function text(file) {
 
 test("another site shows nothing in a frame", { skip: noBrowser }, async (t) => {
   elsewhere.put(framed("user", token(alice)));
-  const page = await open(t, browser, log, { origins: [elsewhere.origin], excused: /frame-ancestors|chrome-error/ });
+  const page = await open(t, browser, log, {
+    origins: [elsewhere.origin],
+    excused: /frame-ancestors|chrome-error/,
+  });
   /** @type {string[]} */
   const complaints = [];
   page.on("console", (message) => complaints.push(message.text()));
@@ -132,7 +156,10 @@ test("another site shows nothing in a frame", { skip: noBrowser }, async (t) => 
 
 test("nobody shows the console in a frame", { skip: noBrowser }, async (t) => {
   registry.put(`<iframe title="The console" src="${log.url}/search?q=project:demo-http"></iframe>`);
-  const page = await open(t, browser, log, { origins: [registry.origin], excused: /frame-ancestors|chrome-error/ });
+  const page = await open(t, browser, log, {
+    origins: [registry.origin],
+    excused: /frame-ancestors|chrome-error/,
+  });
   /** @type {string[]} */
   const complaints = [];
   page.on("console", (message) => complaints.push(message.text()));
@@ -164,14 +191,19 @@ test("scripts of the registry read the JSON, those of others do not", { skip: no
 });
 
 // Fewer than a network may send before it has to wait.
-test("a token that is none gets the same words whatever is wrong, and is on record", { skip: noBrowser }, async () => {
+test("a token that is none gets the same words whatever is wrong, and is on record", {
+  skip: noBrowser,
+}, async () => {
   const now = Math.floor(Date.now() / 1000);
   const good = token(alice);
   const refused = {
     forged: token(alice, { key: stranger }),
     expired: token({ ...alice, iat: now - 900, exp: now - 300 }),
     foreign: token({ ...alice, aud: "another.example/log" }),
-    changed: good.replace(/\.[^.]+\./, `.${encoded({ ...JSON.parse(`${Buffer.from(good.split(".")[1], "base64url")}`), user: "user-bob" })}.`),
+    changed: good.replace(
+      /\.[^.]+\./,
+      `.${encoded({ ...JSON.parse(`${Buffer.from(good.split(".")[1], "base64url")}`), user: "user-bob" })}.`,
+    ),
     unsigned: `${encoded({ alg: "none", typ: "custody-viewer+jwt" })}.${good.split(".")[1]}.`,
     unknown: token(alice, { header: { kid: "registry-2020" } }),
     none: "nonsense",
@@ -179,7 +211,10 @@ test("a token that is none gets the same words whatever is wrong, and is on reco
   /** @type {Set<string>} */
   const answers = new Set();
   for (const [name, jwt] of Object.entries(refused)) {
-    const answer = await fetch(`${log.url}/embed/user`, { method: "POST", body: new URLSearchParams({ token: jwt }) });
+    const answer = await fetch(`${log.url}/embed/user`, {
+      method: "POST",
+      body: new URLSearchParams({ token: jwt }),
+    });
     assert.equal(answer.status, 401, name);
     answers.add(await answer.text());
   }

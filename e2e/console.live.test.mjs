@@ -30,7 +30,8 @@ after(async () => {
 });
 
 const check = "Check it in this browser";
-const proved = /Checked in this browser: it is event 21 of a log of \d+\. \d+ fields shown here are as signed/;
+const proved =
+  /Checked in this browser: it is event 21 of a log of \d+\. \d+ fields shown here are as signed/;
 
 test("a receipt is checked in the browser, for each reader", { skip: noBrowser }, async (t) => {
   for (const storageState of [undefined, owner, admin]) {
@@ -85,7 +86,9 @@ test("a page that shows what was not signed is found out", { skip: noBrowser }, 
   });
   await page.goto("/event/21");
   await page.getByRole("button", { name: check }).click();
-  await page.getByText("Checked in this browser: the page shows what was not signed, in credential.id").waitFor();
+  await page
+    .getByText("Checked in this browser: the page shows what was not signed, in credential.id")
+    .waitFor();
 });
 
 test("the box says what may be typed next, and takes it", { skip: noBrowser }, async (t) => {
@@ -180,7 +183,11 @@ test("events come as they happen; while paused they wait", { skip: noBrowser }, 
   const first = await log.submit(login("live-1"));
   await page.locator(`#e${first}`).waitFor();
   assert.equal(await rows.count(), before + 1);
-  assert.equal((await page.locator(`#e${first}`).innerText()).includes("192.0.2.99"), false, "it came unmasked");
+  assert.equal(
+    (await page.locator(`#e${first}`).innerText()).includes("192.0.2.99"),
+    false,
+    "it came unmasked",
+  );
 
   await page.getByRole("button", { name: "Pause" }).click();
   const second = await log.submit(login("live-2"));
@@ -189,7 +196,11 @@ test("events come as they happen; while paused they wait", { skip: noBrowser }, 
   await page.getByRole("button", { name: "Go on" }).click();
   await page.locator(`#e${second}`).waitFor();
   assert.equal(await rows.first().getAttribute("id"), `e${second}`);
-  await log.submit({ ...login("live-3"), actor: { type: "user", id: "user-erin", name: "erin" }, subjects: [] });
+  await log.submit({
+    ...login("live-3"),
+    actor: { type: "user", id: "user-erin", name: "erin" },
+    subjects: [],
+  });
   const third = await log.submit(login("live-4"));
   await page.locator(`#e${third}`).waitFor();
   assert.equal(await rows.count(), before + 3, "what is not in the view came, too");
@@ -207,7 +218,9 @@ test("a search is kept in the browser until it is forgotten", { skip: noBrowser 
   assert.equal(await page.locator("saved-searches li").count(), 0);
 });
 
-test("what a search finds comes out as a file, masked, and that is on record", { skip: noBrowser }, async (t) => {
+test("what a search finds comes out as a file, masked, and that is on record", {
+  skip: noBrowser,
+}, async (t) => {
   const page = await open(t, browser, log, { storageState: admin });
   await page.goto("/search?q=token:tok-13");
   for (const { title, has } of [

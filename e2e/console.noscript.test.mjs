@@ -27,7 +27,11 @@ test("without scripts", { skip: noBrowser }, async (t) => {
     await page.goto("/");
     await page.getByRole("textbox", { name: "Query" }).fill("project:demo-http");
     await page.getByRole("button", { name: "Search" }).click();
-    says(await read(page), { says: ["alice published demo-http 1.3.1"], keeps: ["Follow live", "Check it in"] }, "a search");
+    says(
+      await read(page),
+      { says: ["alice published demo-http 1.3.1"], keeps: ["Follow live", "Check it in"] },
+      "a search",
+    );
   });
 
   await t.test("somebody signs in", async () => {
@@ -36,7 +40,10 @@ test("without scripts", { skip: noBrowser }, async (t) => {
 
   await t.test("a facet narrows, an event opens", async () => {
     await page.goto("/search?q=token:tok-13");
-    await page.getByRole("region", { name: "Narrow" }).getByRole("link", { name: "project:release:add", exact: true }).click();
+    await page
+      .getByRole("region", { name: "Narrow" })
+      .getByRole("link", { name: "project:release:add", exact: true })
+      .click();
     says(await read(page), { says: ["2 events match."] }, "the narrowed search");
     const row = page.locator(".events > li").first();
     assert.equal(await row.locator(".fields").isVisible(), false);

@@ -2,7 +2,17 @@
 // everybody, by light and in the dark.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { accessible, noBrowser, open, openBrowser, read, reveal, says, session, startLog } from "./browser.mjs";
+import {
+  accessible,
+  noBrowser,
+  open,
+  openBrowser,
+  read,
+  reveal,
+  says,
+  session,
+  startLog,
+} from "./browser.mjs";
 
 const attacker = "203.0.113.77"; // from where the account of alice was taken over
 const newMail = "alice.support@example.net";
@@ -37,7 +47,12 @@ const pages = [
     says: ["5 events match.", "alice published demo-http 1.3.1"],
   },
   { path: "/search", as: { self: {}, admin: {} }, says: ["events match"] },
-  { path: "/search", as: { public: {} }, says: ["Without signing in you can search within one project"], status: 403 },
+  {
+    path: "/search",
+    as: { public: {} },
+    says: ["Without signing in you can search within one project"],
+    status: 403,
+  },
   { path: "/search?q=tag:", as: { admin: {} }, says: ["The query cannot be understood"], status: 400 },
   {
     path: "/event/21",
@@ -55,7 +70,10 @@ const pages = [
   {
     path: project,
     as: {
-      public: { says: ["The public history of this project", "Atom feed"], keeps: ["tok-13", "totp", attacker] },
+      public: {
+        says: ["The public history of this project", "Atom feed"],
+        keeps: ["tok-13", "totp", attacker],
+      },
       self: { says: ["tok-13", "1.3.1"] },
       owner: { says: ["tok-13", "without a second factor", "bob"], keeps: [attacker, "s-666", "masked"] },
       member: { keeps: [attacker] },
@@ -101,9 +119,21 @@ const pages = [
     says: ["demo-labs"],
   },
   { path: "/org/org-21", as: { public: {} }, says: [none], status: 404 },
-  { path: "/org/org-21?at=2026-05-01", as: { member: {} }, says: ["As it was at some moment of 2026-05-01", "bob"] },
-  { path: `${project}?at=2026-01-08`, as: { public: {} }, says: ["Who had a role at some moment of 2026-01-08"] },
-  { path: "/network/203.0.113.77", as: forStaff, says: ["Addresses are masked for you until you give a reason."] },
+  {
+    path: "/org/org-21?at=2026-05-01",
+    as: { member: {} },
+    says: ["As it was at some moment of 2026-05-01", "bob"],
+  },
+  {
+    path: `${project}?at=2026-01-08`,
+    as: { public: {} },
+    says: ["Who had a role at some moment of 2026-01-08"],
+  },
+  {
+    path: "/network/203.0.113.77",
+    as: forStaff,
+    says: ["Addresses are masked for you until you give a reason."],
+  },
   { path: "/network/203.0.113.77", as: { public: {} }, says: [none], status: 404 },
   {
     path: "/log",
@@ -122,7 +152,10 @@ const pages = [
 /** What is shown to staff who gave a reason, on the pages where something is masked. */
 const revealed = [
   { path: "/event/21", says: [attacker, "s-666"] },
-  { path: "/search?q=project:demo-http+tag:project:release:add", says: [attacker, "alice published demo-http 1.3.1"] },
+  {
+    path: "/search?q=project:demo-http+tag:project:release:add",
+    says: [attacker, "alice published demo-http 1.3.1"],
+  },
   { path: project, says: [attacker] },
   { path: "/user/user-alice", says: [attacker, newMail] },
   { path: "/token/tok-13", says: [attacker, "backup"] },
@@ -167,7 +200,11 @@ for (const reader of Object.keys(everywhere)) {
       await t.test(path, async () => {
         const answer = await page.goto(path);
         assert.equal(answer?.status(), status);
-        says(await read(page), { says: [...all, ...(mine.says ?? [])], keeps: mine.keeps }, `${path} for ${reader}`);
+        says(
+          await read(page),
+          { says: [...all, ...(mine.says ?? [])], keeps: mine.keeps },
+          `${path} for ${reader}`,
+        );
         if (reader !== "auditor" || path === "/log") {
           await accessible(page); // the other pages are those of an administrator
         }
@@ -181,7 +218,11 @@ test("pages for an administrator who gave a reason", { skip: noBrowser }, async 
   for (const { path, says: wanted } of revealed) {
     await t.test(path, async () => {
       await page.goto(path);
-      says(await read(page), { keeps: [attacker.repeat(path.startsWith("/network") ? 2 : 1), newMail] }, path);
+      says(
+        await read(page),
+        { keeps: [attacker.repeat(path.startsWith("/network") ? 2 : 1), newMail] },
+        path,
+      );
       await reveal(page, "an account was taken over");
       says(await read(page), { says: wanted }, `${path} after a reason`);
       if (!same.has(path)) {
@@ -214,7 +255,11 @@ test("pages can be printed", { skip: noBrowser }, async (t) => {
   for (const path of ["/search?q=project:demo-http", project, "/token/tok-13", "/event/21"]) {
     await page.goto(path);
     says(await read(page), { says: ["demo-http"] }, `${path} on paper`);
-    assert.equal(await page.getByRole("link", { name: "The log", exact: true }).isVisible(), false, "the navigation is printed");
+    assert.equal(
+      await page.getByRole("link", { name: "The log", exact: true }).isVisible(),
+      false,
+      "the navigation is printed",
+    );
     const image = await page.screenshot({ fullPage: true });
     const colours = await coloursOf(page, image);
     assert.ok(colours.dark > 1000, `${path} has ${colours.dark} dark dots on paper`);

@@ -87,31 +87,54 @@ function asks(question, who, way) {
 const forStaff = () => staff;
 const forAlice = () => alice;
 
-asks("who published this version, with which token, minted when and from where, with a second factor or not?", forStaff, async (v) => {
-  await v.search("project:demo-http version:1.3.1 tag:project:release:add");
-  await v.reads("alice published demo-http 1.3.1", "with token tok-13, no second factor");
-  await v.click(v.link("tok-13"));
-  await v.reads("Minted", "2026-03-30 22:58:44 UTC", "by alice", "with a second factor (totp)", "needs no second factor");
-  await v.reveal("demo-http 1.3.1 is malware");
-  await v.reads("203.0.113.77", "In a session begun", "2026-03-30 22:49:03 UTC");
-});
+asks(
+  "who published this version, with which token, minted when and from where, with a second factor or not?",
+  forStaff,
+  async (v) => {
+    await v.search("project:demo-http version:1.3.1 tag:project:release:add");
+    await v.reads("alice published demo-http 1.3.1", "with token tok-13, no second factor");
+    await v.click(v.link("tok-13"));
+    await v.reads(
+      "Minted",
+      "2026-03-30 22:58:44 UTC",
+      "by alice",
+      "with a second factor (totp)",
+      "needs no second factor",
+    );
+    await v.reveal("demo-http 1.3.1 is malware");
+    await v.reads("203.0.113.77", "In a session begun", "2026-03-30 22:49:03 UTC");
+  },
+);
 
 asks("what else did that token do?", forStaff, async (v) => {
   await v.search("project:demo-http version:1.3.1 tag:project:release:add");
   await v.click(v.link("tok-13"));
-  await v.reads("Everything done with it", "demo-cookies 1 event", "alice published demo-cookies 0.9.1", "Refused");
+  await v.reads(
+    "Everything done with it",
+    "demo-cookies 1 event",
+    "alice published demo-cookies 0.9.1",
+    "Refused",
+  );
 });
 
 asks("when was the e-mail changed?", forStaff, async (v) => {
   await v.click(v.link("Whose second factors and e-mail addresses were changed?"));
   await v.reads("2026-03-30 22:53:12 UTC The primary e-mail address of alice changed");
-  await v.click(v.page.locator(".events > li", { hasText: "The primary e-mail address of alice" }).getByRole("link", { name: "alice" }).first());
+  await v.click(
+    v.page
+      .locator(".events > li", { hasText: "The primary e-mail address of alice" })
+      .getByRole("link", { name: "alice" })
+      .first(),
+  );
   await v.reads("The primary address was changed last on 2026-03-31 09:40:00 UTC.");
 });
 
 asks("when was my e-mail changed, and to what?", forAlice, async (v) => {
   await v.click(v.page.getByRole("link", { name: "You", exact: true }));
-  await v.reads("The primary address was changed last on 2026-03-31 09:40:00 UTC.", "alice.support@example.net");
+  await v.reads(
+    "The primary address was changed last on 2026-03-31 09:40:00 UTC.",
+    "alice.support@example.net",
+  );
 });
 
 asks("who was a maintainer on a given day?", forStaff, async (v) => {
@@ -119,15 +142,14 @@ asks("who was a maintainer on a given day?", forStaff, async (v) => {
   await v.click(v.link("demo-parser"));
   await v.page.getByLabel("Day (UTC)").fill("2026-05-01");
   await v.click(v.page.getByRole("button", { name: "Show" }));
-  await v.reads("Who had a role at some moment of 2026-05-01", "frank maintainer 2026-04-13 17:48:05 UTC");
+  await v.reads("Who had a role at some moment of 2026-05-01", "frank maintainer event");
 });
 
 asks("which accounts signed in from that address?", forStaff, async (v) => {
-  await v.search("ip:2001:db8:66::1f");
+  await v.search("ip:2001:db8:66::1f tag:user:login:*");
+  await v.reads("No events match in what you see. What is masked was not searched");
   await v.reveal("passwords are being collected");
-  await v.reads("dave logged in from a new device", "frank logged in from a new device");
-  await v.click(v.link("2001:db8:66::1f"));
-  await v.reads("Addresses are masked for you until you give a reason.");
+  await v.reads("6 events match.", "dave", "frank", "erin", "new_device", "2001:db8:66::1f");
 });
 
 asks("who has looked at my data?", forAlice, async (v) => {

@@ -75,7 +75,11 @@ test("a key lets in who it is for; the page asked for comes next", { skip: noBro
   const key = await log.keyFor(["auditor"], "somebody who audits");
   const page = await open(t, browser, log);
   await page.goto("/search?q=token:tok-13");
-  says(await read(page), { says: ["Without signing in you can search within one project"] }, "the search before");
+  says(
+    await read(page),
+    { says: ["Without signing in you can search within one project"] },
+    "the search before",
+  );
   await page.locator("main").getByRole("link", { name: "Sign in" }).click();
   await page.getByLabel("API key").fill(key);
   await page.getByRole("button", { name: "Sign in with an API key" }).click();
@@ -84,7 +88,10 @@ test("a key lets in who it is for; the page asked for comes next", { skip: noBro
 
   const cookies = await page.context().cookies();
   assert.equal(cookies.length, 1);
-  assert.ok(cookies[0].httpOnly && cookies[0].sameSite === "Lax" && cookies[0].path === "/", JSON.stringify(cookies));
+  assert.ok(
+    cookies[0].httpOnly && cookies[0].sameSite === "Lax" && cookies[0].path === "/",
+    JSON.stringify(cookies),
+  );
 });
 
 test("a key that is none lets nobody in, and is on record", { skip: noBrowser }, async (t) => {
@@ -94,7 +101,10 @@ test("a key that is none lets nobody in, and is on record", { skip: noBrowser },
   await page.getByRole("button", { name: "Sign in with an API key" }).click();
   assert.equal(await page.locator(".who").getByText("Signed in as").count(), 0);
   const fails = await log.search("tag:audit:signin:fail");
-  assert.ok(fails.some((e) => e.metadata.way === "key"), JSON.stringify(fails));
+  assert.ok(
+    fails.some((e) => e.metadata.way === "key"),
+    JSON.stringify(fails),
+  );
 });
 
 for (const { email, is } of [

@@ -8,12 +8,14 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 # One line for each program: what is run, and the Debian packages it comes in.
-# This is the only list. gcc and its headers are for the race detector.
+# This is the only list. gcc and its headers are for the race detector, chromium
+# for the tests of the console; without a font it draws no letters.
 needed=(
   "git      git ca-certificates"
   "gcc      gcc libc6-dev"
   "node     nodejs"
   "npm      npm"
+  "chromium chromium fonts-dejavu-core"
 )
 
 oldest_node=18

@@ -47,7 +47,7 @@ node_tests() {
 }
 
 node_tests
-for module in tools interop bench/peers; do
+for module in tools interop bench/peers e2e/provider; do
   if [ -e "$module/go.mod" ]; then
     go_tests "$module"
   fi

@@ -2,6 +2,7 @@ package segment
 
 import (
 	"encoding/binary"
+	"slices"
 
 	"github.com/cespare/xxhash/v2"
 
@@ -159,12 +160,7 @@ func (s *Segment) mayHold(n query.Node) bool {
 			}
 		}
 	case query.Or:
-		for _, part := range n {
-			if s.mayHold(part) {
-				return true
-			}
-		}
-		return false
+		return slices.ContainsFunc(n, s.mayHold)
 	}
 	return true
 }
