@@ -21,6 +21,7 @@
 package api
 
 import (
+	"context"
 	"log/slog"
 	"net/http"
 	"net/netip"
@@ -85,6 +86,10 @@ type API struct {
 	// SigninLink makes a link with which a person signs in to the console, in the
 	// name of by, once and until it expires. Nil: there is no console to sign in to.
 	SigninLink func(by event.Party) (url string, expires time.Time, err error)
+
+	// Revoked is told of each key that was revoked, before the answer says so: what
+	// was begun with it ends. Nil: nothing is begun with keys elsewhere.
+	Revoked func(ctx context.Context, key *auth.Key)
 
 	// Stopping is closed when the server is about to stop: tails then end. Nil:
 	// they end with their connections.

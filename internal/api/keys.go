@@ -104,6 +104,9 @@ func (a *API) revokeKey(w http.ResponseWriter, r *http.Request, by *auth.Key) er
 	if err != nil {
 		return err
 	}
+	if a.Revoked != nil {
+		a.Revoked(r.Context(), &key)
+	}
 	act := act(r, by, "audit:api_key:revoke", event.Subject{Type: "key", ID: key.ID, Name: key.Name})
 	act.Metadata = map[string]any{"key_id": key.ID, "name": key.Name}
 	if err := a.record1(r, act); err != nil {

@@ -31,7 +31,7 @@ var tailLimit = fmt.Sprintf("%d open tails", maxTails)
 // tail sends events as they become durable, as server-sent events. It reads
 // the journal itself: it holds nothing back for a reader, so a slow one costs
 // nothing but its connection.
-func (a *API) tail(w http.ResponseWriter, r *http.Request, _ *auth.Key, who *reader.Reader) error {
+func (a *API) tail(w http.ResponseWriter, r *http.Request, key *auth.Key, who *reader.Reader) error {
 	params, err := parameters(r, "q", "from")
 	if err != nil {
 		return err
@@ -56,7 +56,7 @@ func (a *API) tail(w http.ResponseWriter, r *http.Request, _ *auth.Key, who *rea
 	a.metrics.tails.Inc()
 	defer a.metrics.tails.Dec()
 
-	t := &tail{api: a, reader: who, query: q, next: next, w: w, control: http.NewResponseController(w)}
+	t := &tail{api: a, key: key.ID, reader: who, query: q, next: next, w: w, control: http.NewResponseController(w)}
 	w.Header().Set("Content-Type", "text/event-stream")
 	w.Header().Set("Connection", "close")     // the deadlines of this answer are not for another
 	w.Header().Set("X-Accel-Buffering", "no") // asks proxies to pass on what comes as it comes
@@ -103,6 +103,7 @@ func (a *API) tailStart(r *http.Request, params url.Values) (journal.Seq, error)
 // A tail is one reader that follows the log.
 type tail struct {
 	api     *API
+	key     string // ID of the one that lets the reader in
 	reader  *reader.Reader
 	query   *query.Query
 	next    journal.Seq // the first event not looked at yet
@@ -112,7 +113,8 @@ type tail struct {
 	gone    bool // the reader cannot be written to
 }
 
-// run sends what there is and what comes until ctx ends or the reader is gone.
+// run sends what there is and what comes until ctx ends, the key is revoked or the
+// reader is gone.
 func (t *tail) run(ctx context.Context) error {
 	if err := t.send(fmt.Appendf(nil, "retry: %d\n\n", tailRetry)); err != nil {
 		return err
@@ -121,6 +123,9 @@ func (t *tail) run(ctx context.Context) error {
 		wait, cancel := context.WithDeadline(ctx, t.sent.Add(heartbeat))
 		err := t.api.Journal.Wait(wait, t.next)
 		cancel()
+		if !t.api.Keys.Has(t.key) {
+			return nil
+		}
 		switch {
 		case err == nil:
 			err = t.pass()

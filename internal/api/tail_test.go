@@ -149,6 +149,45 @@ func names(from, to int) (list []string) {
 	return list
 }
 
+// A tail ends with its key. If this fails, a key that was revoked reads on for as
+// long as its connection lasts.
+func TestTailEndsWithTheKey(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := open(t, new(disk.Mem))
+		key, text, err := b.api.Keys.Create("lost", "lost", []string{auth.Read})
+		if err != nil {
+			t.Fatal(err)
+		}
+		stays, goes := b.tail("", nil), b.tail("", map[string]string{"Authorization": "Bearer " + text})
+		b.submit(numbered(0, "alice"))
+		for _, r := range []*follower{stays, goes} {
+			if got, _ := r.ids(1); !cmp.Equal(got, names(0, 1)) {
+				t.Errorf("before: %v", got)
+			}
+		}
+		if w := b.do(call{method: "DELETE", path: "/v1/keys/" + key.ID, scope: auth.Admin}); w.Code != 200 {
+			t.Fatalf("revoke = %d %s", w.Code, w.Body)
+		}
+		b.submit(numbered(1, "alice"))
+		for {
+			m, ok := goes.next()
+			if !ok {
+				break
+			}
+			if m.Event != "" || m.Comment != "" {
+				t.Errorf("after the key was revoked came %+v", m)
+				break
+			}
+		}
+		if got, _ := stays.ids(1); len(got) != 1 {
+			t.Errorf("the tail of another key: %v", got)
+		}
+		goes.close()
+		stays.close()
+		b.stop()
+	})
+}
+
 // TestTail checks where a tail begins and what it leaves out.
 func TestTail(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -108,6 +108,13 @@ func (k *Keys) List() []Key {
 	return list
 }
 
+// Has reports whether there is a key of that ID, which was not revoked.
+func (k *Keys) Has(id string) bool {
+	k.mu.RLock()
+	defer k.mu.RUnlock()
+	return k.keys[id] != nil
+}
+
 // nobody is the key that a text is compared with when there is none.
 var nobody = &storedKey{Hash: strings.Repeat("0", 2*sha256.Size)}
 

@@ -62,8 +62,14 @@ func TestKeys(t *testing.T) {
 			t.Errorf("Check with %s = %v, want ErrUnknown", name, err)
 		}
 	}
+	if !k.Has(key.ID) || k.Has("") || k.Has("000000000000") {
+		t.Error("Has tells apart no keys that are there")
+	}
 	if _, err := k.Revoke(key.ID); err != nil {
 		t.Fatal(err)
+	}
+	if k.Has(key.ID) {
+		t.Error("Has knows a key that was revoked")
 	}
 	k = open(t, fs.Crash(func(int) int { return 0 }))
 	if _, err := k.Check(text); !errors.Is(err, auth.ErrUnknown) {

@@ -37,7 +37,7 @@ const feedMaxAge = time.Minute
 // the position of the event, neither of which changes; so is that of the feed, of
 // the log's name and the project's ID.
 func (c *Console) feed(w http.ResponseWriter, v *visit) error {
-	done, err := c.turn(v.Context())
+	done, err := c.turn(v.Context(), false)
 	if err != nil {
 		return err
 	}

@@ -77,7 +77,7 @@ func (c *Console) complete(w http.ResponseWriter, v *visit) error {
 // values returns values of a field that the visitor may see somewhere. There are
 // none for those who may not look everywhere, and none after a while.
 func (c *Console) values(v *visit, field, prefix string) ([]string, error) {
-	done, err := c.turn(v.Context())
+	done, err := c.turn(v.Context(), v.SignedIn())
 	if err != nil {
 		return nil, err
 	}

@@ -46,9 +46,9 @@ type Console struct {
 
 	version string             // of the static files, see staticVersion
 	drawn   *template.Template // the pages of signing in, and the parts of all pages
-	looks   chan struct{}      // holds a token for each page that looks for events
-	tails   chan struct{}      // for each page that follows the log
-	exports chan struct{}      // for each export that runs
+	looks   places             // of pages that look for events
+	tails   places             // of pages that follow the log
+	exports chan struct{}      // holds a token for each export that runs
 
 	mu     sync.Mutex
 	clears map[grant]*look // who sees what in the clear
@@ -65,8 +65,8 @@ func Patterns() []string {
 // Handler returns all pages and what they load. It must be called once.
 func (c *Console) Handler() http.Handler {
 	c.version = staticVersion()
-	c.looks = make(chan struct{}, maxLooks)
-	c.tails = make(chan struct{}, maxTails)
+	c.looks = newPlaces(maxLooks, maxStrangerLooks)
+	c.tails = newPlaces(maxTails, maxStrangerTails)
 	c.exports = make(chan struct{}, maxExports)
 	c.clears = make(map[grant]*look)
 	c.drawn = c.parse("drawn.html")
@@ -78,7 +78,7 @@ func (c *Console) Handler() http.Handler {
 	mux.Handle("GET /event/{seq}", c.page("event.html", c.event))
 	mux.Handle("GET /event/{seq}/receipt", c.answer(c.receipt))
 	mux.Handle("GET /complete", c.answer(c.complete))
-	mux.Handle("GET /tail", c.answer(c.tail))
+	mux.Handle("GET /tail", c.answerTo(c.watching, c.tail))
 	mux.Handle("GET /export", c.answer(c.export))
 	mux.Handle("POST /reveal", c.answer(c.reveal))
 	mux.Handle("GET /log", c.LogHandler(c.State))
@@ -124,9 +124,14 @@ func (c *Console) page(name string, data func(*visit) (any, error)) http.Handler
 // answer is page for what is no page: h writes the answer itself, and has written
 // nothing if it returns an error.
 func (c *Console) answer(h func(http.ResponseWriter, *visit) error) http.Handler {
+	return c.answerTo(c.visit, h)
+}
+
+// answerTo is answer for those whom who knows.
+func (c *Console) answerTo(who func(*http.Request) *visit, h func(http.ResponseWriter, *visit) error) http.Handler {
 	wrong := c.parse("state.html")
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		v := c.visit(r)
+		v := who(r)
 		if err := h(w, v); err != nil {
 			c.fail(w, v, wrong, err) //nolint:contextcheck // a visit has the context of its request
 		}

@@ -15,7 +15,7 @@
 //     erased, masked, held, not allowed.
 //   - The address of a page is all that it shows: whoever opens it sees the same,
 //     as far as they may. Nothing is changed by a GET; what it shows in the clear, and
-//     that it exports, is recorded.
+//     that it exports, is recorded. No page of another site makes anybody export.
 //   - Whoever looks at masked fields has said why, and that is on record before
 //     the first of them is shown.
 //

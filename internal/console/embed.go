@@ -133,6 +133,7 @@ func (e *embedding) admit(r *http.Request, token, kind string) (*reader.Reader, 
 		return nil, errToken
 	}
 	if kind == "user" && who.Self == "" || kind == "project" && len(who.Projects) == 0 {
+		e.Signin.OtherView(r)
 		return nil, errForeignToken
 	}
 	return who, nil
@@ -190,7 +191,7 @@ func (e *embedding) look(r *http.Request, token, kind string) (*embedded, error)
 	if err != nil {
 		return nil, err
 	}
-	done, err := e.turn(r.Context())
+	done, err := e.turn(r.Context(), true)
 	if err != nil {
 		return nil, err
 	}

@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -37,7 +38,7 @@ func (b *bench) embedded(t *testing.T) *bench {
 	}, signin.Doors{
 		Log:    slog.New(slog.NewTextHandler(t.Output(), nil)),
 		Record: func(context.Context, *event.Event) error { return nil },
-		Denied: func(denial.Attempt) {},
+		Denied: func(a denial.Attempt) { b.denied = append(b.denied, a) },
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -237,6 +238,36 @@ func TestEmbeddedRefusals(t *testing.T) {
 		}
 		if w := on.as("").post("/embed/user", url.Values{"token": {good}}); w.Code != http.StatusOK {
 			t.Errorf("a good token after them = %d", w.Code)
+		}
+	})
+}
+
+// A token that is valid and speaks of something else is on record, as wrong ones
+// are.
+func TestEmbeddedRefusalsAreOnRecord(t *testing.T) {
+	inBubble(t, func(t *testing.T, b *bench) {
+		b.incident()
+		on := b.embedded(t)
+		for _, c := range []struct {
+			path, token string
+			want        []denial.Why
+		}{
+			{"/embed/user", userToken("user-alice"), nil},
+			{"/embed/user", "x", []denial.Why{denial.Unknown}},
+			{"/embed/project", userToken("user-alice"), []denial.Why{denial.Scope}},
+			{"/embed/user.json", projectToken("pkg:npm/demo-http"), []denial.Why{denial.Scope}},
+		} {
+			b.denied = nil
+			on.as("").post(c.path, url.Values{"token": {c.token}})
+			var got []denial.Why
+			for _, a := range b.denied {
+				if got = append(got, a.Why); a.Way != denial.Token || a.Signin {
+					t.Errorf("%s: on record is %+v, want a token", c.path, a)
+				}
+			}
+			if !slices.Equal(got, c.want) {
+				t.Errorf("%s: on record is %v, want %v", c.path, got, c.want)
+			}
 		}
 	})
 }

@@ -29,6 +29,13 @@ func (c *Console) export(w http.ResponseWriter, v *visit) error {
 	if v.Session == nil {
 		return &state{Status: http.StatusForbidden, Title: "Sign in to export", Signin: true, Sentence: "Exports are for those who are signed in."}
 	}
+	switch v.Header.Get("Sec-Fetch-Site") {
+	case "cross-site", "same-site": // it would be on record as theirs
+		return &state{
+			Status: http.StatusForbidden, Title: "Not done", Sentence: "The request came from a page of another site.",
+			Hint: "Export from the page of the search.",
+		}
+	}
 	s, err := viewOf(v.URL.Query())
 	if err != nil {
 		return err

@@ -2,6 +2,7 @@ package console_test
 
 import (
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -50,7 +51,8 @@ func TestExport(t *testing.T) {
 }
 
 // Exports are for those who are signed in, and who may search; a look in the clear
-// is not taken away as a file.
+// is not taken away as a file. No page of another site makes somebody export, which
+// would be on record in their name.
 func TestExportRefuses(t *testing.T) {
 	inBubble(t, func(t *testing.T, b *bench) {
 		b.incident()
@@ -68,6 +70,17 @@ func TestExportRefuses(t *testing.T) {
 			}
 		}
 		admin := b.as("admin")
+		size := b.journal.Size()
+		for site, code := range map[string]int{"cross-site": 403, "same-site": 403, "same-origin": 200, "none": 200} {
+			r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/export?q=token:tok-13&format=csv", http.NoBody)
+			r.Header.Set("Sec-Fetch-Site", site)
+			if got := admin.send(r).Code; got != code {
+				t.Errorf("from a page that is %s: %d, want %d", site, got, code)
+			}
+		}
+		if b.settled(); b.journal.Size() != size+2 {
+			t.Errorf("of two exports and two that others wanted, %d are on record", b.journal.Size()-size)
+		}
 		admin.reveal("/search?q=token:tok-13", "case 1")
 		keeps(t, admin.page("/export?q=token:tok-13&format=ndjson", http.StatusOK), "203.0.113.77")
 	})

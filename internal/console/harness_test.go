@@ -17,6 +17,7 @@ import (
 	"github.com/custody-log/custody/catalogue"
 	"github.com/custody-log/custody/event"
 	"github.com/custody-log/custody/internal/console"
+	"github.com/custody-log/custody/internal/denial"
 	"github.com/custody-log/custody/internal/disk"
 	"github.com/custody-log/custody/internal/dossier"
 	"github.com/custody-log/custody/internal/intake"
@@ -41,6 +42,7 @@ type bench struct {
 	journal *journal.Journal
 	store   *store.Store
 	tree    *tree.Tree
+	denied  []denial.Attempt // to who came with viewer tokens, see embedded
 }
 
 // people are the readers whom keys of their names sign in.

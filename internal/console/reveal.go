@@ -232,7 +232,7 @@ func (c *Console) asked(v *visit, address string) (page, what string, look *read
 // lookSearch returns what a look at a search is at: its query, and those events
 // of its page that are there.
 func (c *Console) lookSearch(v *visit, s *view) (*reading.Look, error) {
-	done, err := c.turn(v.Context())
+	done, err := c.turn(v.Context(), v.SignedIn())
 	if err != nil {
 		return nil, err
 	}

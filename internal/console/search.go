@@ -1,7 +1,6 @@
 package console
 
 import (
-	"context"
 	"errors"
 	"net/http"
 	"time"
@@ -16,8 +15,6 @@ const (
 	pageEvents  = 50                    // on one page
 	countBudget = 70 * time.Millisecond // for facets and histogram, unless all is to be counted
 	allBudget   = 20 * time.Second      // if it is
-	maxLooks    = 16                    // pages that look for events at once; others wait
-	maxLookWait = 5 * time.Second
 )
 
 // A searchPage is what templates/search.html shows.
@@ -67,7 +64,7 @@ func (c *Console) search(v *visit) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	done, err := c.turn(v.Context())
+	done, err := c.turn(v.Context(), v.SignedIn())
 	if err != nil {
 		return nil, err
 	}
@@ -92,19 +89,6 @@ func (c *Console) search(v *visit) (any, error) {
 	return p, nil
 }
 
-// turn waits, for a while, until not too many others look for events. The caller
-// calls done when it has looked.
-func (c *Console) turn(ctx context.Context) (done func(), err error) {
-	ctx, cancel := context.WithTimeout(ctx, maxLookWait)
-	defer cancel()
-	select {
-	case c.looks <- struct{}{}:
-		return func() { <-c.looks }, nil
-	case <-ctx.Done():
-		return nil, errBusy
-	}
-}
-
 // find fills in the events.
 func (c *Console) find(v *visit, s *view, p *searchPage) error {
 	r, until := c.clear(v, s.about())
@@ -122,10 +106,11 @@ func (c *Console) find(v *visit, s *view, p *searchPage) error {
 	if answer.Behind > 0 {
 		p.Behind = dossier.BehindNote(int64(answer.Behind)).Text
 	}
+	// What is masked for somebody was not compared with what they ask about it.
+	masked := v.Staff() && s.whole.Touches(func(t *query.Term) bool { return !c.Room.Policy.Sees(r, t.Kind, t.Name) })
 	if len(p.Events) == 0 && answer.Complete {
-		p.Empty = c.emptiness(v, s)
+		p.Empty = c.emptiness(v, s, masked)
 	}
-	masked := false
 	for _, e := range p.Events {
 		masked = masked || e.Masked
 	}
@@ -143,14 +128,17 @@ func (c *Console) find(v *visit, s *view, p *searchPage) error {
 	return nil
 }
 
-// emptiness says why nothing was found.
-func (c *Console) emptiness(v *visit, s *view) string {
+// emptiness says why nothing was found; masked tells that something was asked
+// about what the visitor sees with a reason only.
+func (c *Console) emptiness(v *visit, s *view, masked bool) string {
 	size := c.Journal.Size()
 	switch {
 	case size == 0:
 		return "The log is empty: nothing has been recorded yet."
 	case s.Cursor != "":
 		return "There are no more events."
+	case masked:
+		return "No events match in what you see. What is masked was not searched: give a reason to search that, too."
 	case v.Staff():
 		return "No events match. The search covers all " + plural(size, "event") + "."
 	}

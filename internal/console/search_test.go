@@ -49,6 +49,7 @@ func TestSearchStates(t *testing.T) {
 			want string
 		}{
 			{"nothing matches, staff", admin, "/search?q=user:nobody", 200, fmt.Sprintf("No events match. The search covers all %d events.", size)},
+			{"nothing matches in what is not masked", admin, "/search?q=ip:203.0.113.77", 200, "No events match in what you see. What is masked was not searched"},
 			{"nothing matches, public", public, "/search?q=project:nothing", 200, fmt.Sprintf("No events match among those that you may see. The log has %d events.", size)},
 			{"not allowed", public, "/search?q=user:alice", 403, "Without signing in you can search within one project"},
 			{"not a query", public, "/search?q=tag:", 400, "The query cannot be understood: at column 5, expected a value after tag:."},

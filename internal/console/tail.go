@@ -15,7 +15,6 @@ import (
 
 // Limits of following the log.
 const (
-	maxTails     = 64               // open at once
 	maxTailStall = 10 * time.Second // that a browser may take for what was written
 	tailBeat     = 15 * time.Second // without anything to say
 	tailRecords  = 256              // looked at in one go
@@ -23,7 +22,8 @@ const (
 
 // tail sends events of a view as they come, each as the HTML that lists it, as
 // server-sent events. Who is slow or away costs nothing but a connection, and
-// goes on where it was. What is masked stays so: a look is at what was there.
+// goes on where it was. What is masked stays so: a look is at what was there. A page
+// that follows the log does not keep the session alive: its owner may be away.
 func (c *Console) tail(w http.ResponseWriter, v *visit) error {
 	s, err := viewOf(v.URL.Query())
 	if err != nil {
@@ -37,9 +37,10 @@ func (c *Console) tail(w http.ResponseWriter, v *visit) error {
 	if _, _, err := c.Room.Follow(v.Reader, s.whole, next, 0); err != nil {
 		return err
 	}
+	taken := c.tails.of(v.SignedIn())
 	select {
-	case c.tails <- struct{}{}:
-		defer func() { <-c.tails }()
+	case taken <- struct{}{}:
+		defer func() { <-taken }()
 	default:
 		return errBusy
 	}
@@ -132,7 +133,7 @@ func (t *tailing) run(ctx context.Context) error {
 
 // over reports whether the session that the page was opened in is over.
 func (t *tailing) over() bool {
-	return t.visit.SignedIn() && !t.console.visit(t.visit.Request).SignedIn()
+	return t.visit.SignedIn() && !t.console.watching(t.visit.Request).SignedIn()
 }
 
 // pass sends the events among the next records.

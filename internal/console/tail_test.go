@@ -120,6 +120,45 @@ func TestTailEndsWithTheSession(t *testing.T) {
 	})
 }
 
+// A page that follows the log, and whose owner has gone, keeps no session alive.
+func TestTailKeepsNoSessionAlive(t *testing.T) {
+	inBubble(t, func(t *testing.T, b *bench) {
+		b.incident()
+		next, hangUp := b.as("admin").follow("/tail", "")
+		began := time.Now()
+		for range 300 { // 75 minutes of beats
+			if next() == "" {
+				break
+			}
+		}
+		hangUp()
+		if took := time.Since(began); took > time.Hour+time.Minute {
+			t.Errorf("the stream went on for %v, and a session is over after an hour of nothing", took)
+		}
+	})
+}
+
+// Visitors whom nobody knows cannot take all places of those who are signed in.
+func TestStrangersLeaveRoom(t *testing.T) {
+	inBubble(t, func(t *testing.T, b *bench) {
+		b.incident()
+		const path = "/tail?q=project:demo-http"
+		for range 16 {
+			_, hangUp := b.as("").follow(path, "")
+			defer hangUp()
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		w := httptest.NewRecorder()
+		b.handler.ServeHTTP(w, httptest.NewRequestWithContext(ctx, http.MethodGet, path, http.NoBody))
+		if w.Code != http.StatusServiceUnavailable {
+			t.Errorf("one stranger too many got %d, want 503", w.Code)
+		}
+		_, hangUp := b.as("alice").follow("/tail", "")
+		hangUp()
+	})
+}
+
 // Following is for who may search, and ends when the server stops.
 func TestTailRefuses(t *testing.T) {
 	inBubble(t, func(t *testing.T, b *bench) {

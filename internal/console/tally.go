@@ -1,6 +1,8 @@
 package console
 
 import (
+	"time"
+
 	"github.com/custody-log/custody/event"
 	"github.com/custody-log/custody/internal/query"
 	"github.com/custody-log/custody/internal/store"
@@ -38,13 +40,18 @@ type facetValue struct {
 	Any     string // the address without what the query says of it; "" if it says nothing
 }
 
+// countTime returns how long is counted for a view.
+func countTime(v *visit, s *view) time.Duration {
+	if s.All && v.SignedIn() {
+		return allBudget
+	}
+	return countBudget
+}
+
 // tally fills in how many events match, when, and what they have in common.
 func (c *Console) tally(v *visit, s *view, p *searchPage) error {
 	r, _ := c.clear(v, s.about())
-	req := store.CountRequest{Query: s.whole, Values: facetValues, Interval: store.Automatic, Budget: countBudget}
-	if s.All {
-		req.Budget = allBudget
-	}
+	req := store.CountRequest{Query: s.whole, Values: facetValues, Interval: store.Automatic, Budget: countTime(v, s)}
 	for _, f := range facetFields {
 		req.Fields = append(req.Fields, f.field)
 	}
@@ -58,7 +65,7 @@ func (c *Console) tally(v *visit, s *view, p *searchPage) error {
 	}
 	if !n.Complete {
 		p.Counted = "At least " + plural(n.Events, "event") + " match: these were counted in the time there was."
-		if !s.All {
+		if !s.All && v.SignedIn() {
 			all := *s
 			all.All = true
 			p.All = all.URL()

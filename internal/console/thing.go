@@ -76,7 +76,7 @@ func (e *elsewhere) Error() string { return "console: see " + e.address }
 
 // inTurn returns what data does, when it is the visitor's turn.
 func (c *Console) inTurn(v *visit, data func(*visit) (any, error)) (any, error) {
-	done, err := c.turn(v.Context())
+	done, err := c.turn(v.Context(), v.SignedIn())
 	if err != nil {
 		return nil, err
 	}

@@ -26,6 +26,12 @@ func (c *Console) visit(r *http.Request) *visit {
 	return &visit{Request: r, Reader: who, Session: session, Over: err != nil}
 }
 
+// watching is visit for what a page asks while its owner may be away.
+func (c *Console) watching(r *http.Request) *visit {
+	who, session, err := c.Signin.Watching(r)
+	return &visit{Request: r, Reader: who, Session: session, Over: err != nil}
+}
+
 // SignedIn reports whether the visitor is known.
 func (v *visit) SignedIn() bool { return v.Session != nil }
 

@@ -79,7 +79,7 @@ func (a *asker) tokens(ctx context.Context, p *person, u *User) error {
 	if err != nil {
 		return err
 	}
-	acts, err := a.search(ctx, all(acted, not(tagged(slices.Concat(tokenTags, userNoise)...))), ListEvents, nil)
+	acts, err := a.actsOfPerson(ctx, p, acted)
 	if err != nil {
 		return err
 	}

@@ -38,11 +38,10 @@ type SignIn struct {
 }
 
 func (a *asker) signIns(ctx context.Context, p *person, u *User) error {
-	page, err := a.search(ctx, all(p.finds, tagged(signInTags...)), SignInEvents, nil)
+	page, err := a.these(ctx, p, SignInEvents, signInTags...)
 	if err != nil {
 		return err
 	}
-	page.kept(p.in)
 	u.SignIns.Extent = page.Extent
 	seen := make(map[string]bool)
 	for _, e := range slices.Backward(page.Events) {

@@ -9,7 +9,6 @@ import (
 	"github.com/custody-log/custody/internal/query"
 	"github.com/custody-log/custody/internal/reader"
 	"github.com/custody-log/custody/internal/reading"
-	"github.com/custody-log/custody/internal/store"
 )
 
 // A User is what the page of a person shows.
@@ -47,8 +46,8 @@ type person struct {
 	Who
 
 	finds query.Node
-	self  bool  // it is the reader
-	life  *Page // see [person.prepare]; nil: it was too much
+	self  bool   // it is the reader
+	known []part // of what is about them, see [person.prepare]
 }
 
 // in reports whether e is about p: an event that says another ID is not, however
@@ -83,7 +82,7 @@ func NewUser(ctx context.Context, room Room, r *reader.Reader, ref string, o Opt
 			return nil, err
 		}
 	}
-	history, err := a.history(ctx, all(p.finds, not(tagged(userNoise...))), &o)
+	history, err := a.lifeOf(ctx, p, &o)
 	if err != nil {
 		return nil, err
 	}
@@ -112,14 +111,16 @@ func (a *asker) person(ctx context.Context, ref string, u *User) (*person, error
 		if value == "" || p.ID == p.Name && len(any) > 0 {
 			continue
 		}
-		if term, err = about(query.User, value); err != nil {
+		one, err := about(query.User, value)
+		if err != nil {
 			return nil, err
 		}
-		any = append(any, term)
+		any = append(any, one)
 	}
-	p.finds = any
-	if len(any) == 1 {
-		p.finds = any[0]
+	if len(any) > 1 {
+		p.finds = any
+	} else if !page.Cut() && !page.Late {
+		p.known = []part{{page: page}} // what was found is called so, and by nothing else
 	}
 	return p, nil
 }
@@ -157,48 +158,6 @@ func whosOf(list []subject) []Who {
 		whos[i] = list[i].Who
 	}
 	return whos
-}
-
-// lived returns the tags of what a person's page tells of besides sign-ins and acts
-// on projects. Each search has to ask every segment, so these are asked together.
-func lived() []string {
-	return slices.Concat(accountTags, []string{"user:account:create"}, tokenTags, keyTags, factorTags, emailTags, recentTags, lookTags, accountLookTags)
-}
-
-// prepare reads what [lived] is about, if it is not too much.
-func (p *person) prepare(ctx context.Context, a *asker) error {
-	page, err := a.search(ctx, all(p.finds, tagged(lived()...)), ListEvents, nil)
-	if err == nil && !page.Cut() && !page.Late {
-		p.life = page
-	}
-	return err
-}
-
-// these returns the newest events of some tags, of those of [lived], that are about
-// p.
-func (a *asker) these(ctx context.Context, p *person, limit int, tags ...string) (*Page, error) {
-	q := all(p.finds, tagged(tags...))
-	if p.life == nil {
-		page, err := a.search(ctx, q, limit, nil)
-		if err != nil {
-			return nil, err
-		}
-		return page.kept(p.in), nil
-	}
-	page := &Page{Extent: p.life.Extent}
-	page.Query = q.String()
-	for _, e := range p.life.Events {
-		if isTagged(e, tags) {
-			page.Events = append(page.Events, e)
-		}
-	}
-	if len(page.Events) > limit {
-		page.Events = page.Events[:limit]
-		last := page.Events[limit-1]
-		page.Oldest, page.Next = last.Time(), store.CursorAfter(last.Time(), last.Seq, false).String()
-	}
-	page.Size = len(page.Events)
-	return page.kept(p.in), nil
 }
 
 // account fills in what is known about the account itself.

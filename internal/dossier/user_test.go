@@ -107,9 +107,8 @@ func TestSignIns(t *testing.T) {
 			for i := range want {
 				want[i] = strings.NewReplacer("203.0.113.77", "(masked)", "198.51.100.24", "(masked)").Replace(want[i])
 			}
-		case alice: // she did not do what failed, whoever did
-			want[2] = "user:login:failure failure   none new=false"
-			want[2] = strings.Replace(want[2], " none", " ", 1)
+		case alice: // she did not do what failed, whoever did, and is told from which country that was
+			want[2] = "user:login:failure failure  FR  new=false"
 		}
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("as %+v (-want +got):\n%s", as, diff)

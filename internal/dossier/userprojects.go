@@ -34,7 +34,7 @@ type UserProject struct {
 func (p *UserProject) Now() bool { return len(p.Roles.Now()) > 0 }
 
 func (a *asker) userProjects(ctx context.Context, p *person, u *User) error {
-	page, err := a.search(ctx, all(p.finds, tagged(handTags...)), FoldEvents, nil)
+	page, err := a.newest(ctx, p, FoldEvents, handTags...)
 	if err != nil {
 		return err
 	}

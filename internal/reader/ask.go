@@ -47,6 +47,18 @@ func (p *Policy) Beyond(r *Reader) (tags []string) {
 	return tags
 }
 
+// SeenAs returns the tags of the types of events of which as, one kind of reader
+// that is not staff, may see at least a part, in order.
+func (p *Policy) SeenAs(as catalogue.Readers) (tags []string) {
+	for _, t := range p.Catalogue.Types() {
+		condition, ok := t.Condition(as)
+		if t.Visibility&as != 0 || ok && partial(condition) {
+			tags = append(tags, t.Tag)
+		}
+	}
+	return tags
+}
+
 // each reports whether ok is true of all types of events that r sees as staff.
 func (p *Policy) each(r *Reader, ok func(*catalogue.Type) bool) bool {
 	for _, t := range p.Catalogue.Types() {

@@ -241,3 +241,31 @@ func TestErased(t *testing.T) {
 		t.Errorf("an administrator sees %v, masked %v, country %q", names(d.Fields), d.Masked, d.Country)
 	}
 }
+
+// TestImpersonatedPersonDoesNotSeeTheAdministratorsSurroundings is about acts of an
+// administrator who acts as somebody: that person sees what was done, and neither
+// who did it nor from where.
+func TestImpersonatedPersonDoesNotSeeTheAdministratorsSurroundings(t *testing.T) {
+	policy := newPolicy(t)
+	for actor, sees := range map[string]bool{"admin": false, "service": true, "user": true} {
+		fields := event.Fields{
+			event.StringField("actor.id", "u-actor"), event.StringField("actor.type", actor),
+			{Name: "context.ip", Type: event.IP, Value: []byte{0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 2, 3}},
+			event.StringField("context.user_agent", "browser/1"), event.StringField("credential.id", "c-1"),
+			event.StringField("on_behalf_of.id", "u-self"), event.StringField("on_behalf_of.type", "user"),
+			event.StringField("tag", "user:token:create"),
+		}
+		d, ok := policy.Disclose(&reader.Reader{Self: "u-self"}, fields)
+		if !ok {
+			t.Fatalf("%s acts for a person, who does not see it", actor)
+		}
+		for _, name := range []string{"context.ip", "context.user_agent", "credential.id"} {
+			if _, shown := d.Fields.Get(name); shown != sees {
+				t.Errorf("%s acts for a person, who sees %s = %t, want %t", actor, name, shown, sees)
+			}
+		}
+		if !sees && d.Country+d.Client != "" {
+			t.Errorf("%s acts for a person, who sees country %q and client %q", actor, d.Country, d.Client)
+		}
+	}
+}

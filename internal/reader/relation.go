@@ -69,15 +69,16 @@ var codeTag = event.CodeOf("tag")
 // A relation is what a reader has to do with an event.
 type relation struct {
 	is    catalogue.Readers
-	acted bool // or was acted for
+	acted bool // or was acted for, by whoever is no administrator
 }
 
 // relate returns what r has to do with e, an event of the given class. In the log
 // about itself only whom an event is about is concerned: who looked does not
-// become somebody else by it.
+// become somebody else by it. Where an administrator acts as somebody, that is the
+// administrator's address, and not that person's.
 func (r *Reader) relate(e *sighting, class string) relation {
 	to := relation{is: catalogue.Public | r.staff()}
-	concerned := false
+	concerned, took := false, false
 	for i := theActor; i <= e.last; i++ {
 		p := &e.parties[i]
 		switch {
@@ -85,10 +86,11 @@ func (r *Reader) relate(e *sighting, class string) relation {
 			concerned = concerned || r.isUser(p)
 			to.is |= r.roles(p)
 		case r.isUser(p):
-			to.acted = true
+			took = true
+			to.acted = to.acted || i == theActor || string(e.parties[theActor].typ) != "admin"
 		}
 	}
-	if concerned || to.acted && class != "audit" {
+	if concerned || took && class != "audit" {
 		to.is |= catalogue.Self
 	}
 	return to

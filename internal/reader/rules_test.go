@@ -43,7 +43,8 @@ func (s *scene) roles(r *reader.Reader) (is catalogue.Readers, acted bool) {
 		}
 		return s.text(prefix+".type") == "user" && r.Self != "" && known == r.Self
 	}
-	acted = isUser("actor") || isUser("on_behalf_of")
+	took := isUser("actor") || isUser("on_behalf_of")
+	acted = isUser("actor") || isUser("on_behalf_of") && s.text("actor.type") != "admin"
 	about := false
 	for n := range event.MaxSubjects {
 		prefix := fmt.Sprint("subjects.", n)
@@ -61,7 +62,7 @@ func (s *scene) roles(r *reader.Reader) (is catalogue.Readers, acted bool) {
 			}
 		}
 	}
-	if about || acted && !strings.HasPrefix(s.text("tag"), "audit:") {
+	if about || took && !strings.HasPrefix(s.text("tag"), "audit:") {
 		is |= catalogue.Self
 	}
 	return is, acted

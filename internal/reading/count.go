@@ -57,7 +57,7 @@ func (m *Room) countAll(ctx context.Context, r *reader.Reader, q store.CountRequ
 	if err != nil || len(unseen) == 0 {
 		return n, err
 	}
-	parts := m.parts(r)
+	parts := m.parts(r, nil)
 	for _, name := range unseen {
 		n.Fields[name] = nil
 	}

@@ -43,6 +43,9 @@ func (m *Room) disclose(r *reader.Reader, seq journal.Seq, record *event.Record)
 	e.known = e.Fields
 	if e.Partial != "" {
 		e.known = related(r, whole, e)
+		if e.As.Has(catalogue.Public) {
+			e.projects = projectsIn(whole)
+		}
 	}
 	return e, true
 }
@@ -122,6 +125,21 @@ func related(r *reader.Reader, whole event.Fields, e *Shown) event.Fields {
 	return known
 }
 
+// projectsIn returns what finds the projects in an event.
+func projectsIn(whole event.Fields) (list [][]byte) {
+	var keys query.Keys
+	for i := range whole {
+		keys.Add(&whole[i])
+	}
+	keys.End()
+	for _, k := range keys.List {
+		if k.Kind == query.Project {
+			list = append(list, k.Value)
+		}
+	}
+	return list
+}
+
 // isReason reports whether a party or subject is one for which r sees a part of e.
 func (e *Shown) isReason(r *reader.Reader, kind, id, name string) bool {
 	is := func(refs []reader.Ref) bool {
@@ -130,8 +148,8 @@ func (e *Shown) isReason(r *reader.Reader, kind, id, name string) bool {
 	switch kind {
 	case "user":
 		return e.As.Has(catalogue.Self) && r.Self != "" && (id == r.Self || id == "" && name == r.Self)
-	case "project": // whoever asks for it by name knows it
-		return e.As.Has(catalogue.Public) || is(r.Projects)
+	case "project":
+		return is(r.Projects)
 	case "org", "team":
 		return is(r.Orgs)
 	}
@@ -144,9 +162,12 @@ func (p *plan) matches(e *Shown, derive *query.Derive) bool {
 	if p.match == nil {
 		return true
 	}
+	if p.own && e.As&^catalogue.Public == 0 {
+		return false // they see it as anybody does, who has to name its project
+	}
 	q := p.match
-	if p.origin && (e.Country != "" || e.Client != "") {
-		rest, possible := q.Given(e.origin)
+	if len(e.projects) > 0 || p.origin && (e.Country != "" || e.Client != "") {
+		rest, possible := q.Given(e.besides)
 		if !possible {
 			return false
 		}
@@ -159,9 +180,13 @@ func (p *plan) matches(e *Shown, derive *query.Derive) bool {
 // user agent.
 func isOrigin(t *query.Term) bool { return t.Kind == query.Country || t.Kind == query.Client }
 
-// origin says of such a term whether it holds.
-func (e *Shown) origin(t *query.Term) (holds, known bool) {
+// besides says of a term about what is not among the fields that are shown whether
+// it holds. Of an event of which anybody is told a part, that it is about a project
+// is told to who names that project, and nobody learns the name by it.
+func (e *Shown) besides(t *query.Term) (holds, known bool) {
 	switch {
+	case t.Kind == query.Project && !t.Prefix && slices.ContainsFunc(e.projects, t.Matches):
+		return true, true
 	case t.Kind == query.Country && e.Country != "":
 		return t.Matches([]byte(e.Country)), true
 	case t.Kind == query.Client && e.Client != "":

@@ -167,22 +167,37 @@ func namesOf(people []event.Subject) string {
 
 // addNamed adds who a query names: as the log knows them, if it does.
 func (m *Room) addNamed(ctx context.Context, c *concerned, q *query.Query) error {
-	terms := query.And{q.Root}
-	if and, ok := q.Root.(query.And); ok {
-		terms = and
-	}
-	for _, n := range terms {
-		t, ok := n.(*query.Term)
-		if !ok || t.Prefix || t.Kind != query.Actor && t.Kind != query.OnBehalfOf && t.Kind != query.User {
-			continue
-		}
-		s, err := m.person(ctx, t.Value)
+	for _, name := range wantedPeople(q.Root, true, nil) {
+		s, err := m.person(ctx, name)
 		if err != nil {
 			return err
 		}
 		c.add(s)
 	}
 	return nil
+}
+
+// wantedPeople appends to names those of the people that n asks for, each once;
+// wanted is false within what is to be left out.
+func wantedPeople(n query.Node, wanted bool, names []string) []string {
+	var inner []query.Node
+	switch n := n.(type) {
+	case *query.Term:
+		asks := n.Kind == query.Actor || n.Kind == query.OnBehalfOf || n.Kind == query.User
+		if asks && wanted && !n.Prefix && !slices.Contains(names, n.Value) {
+			names = append(names, n.Value)
+		}
+	case *query.Not:
+		return wantedPeople(n.Node, !wanted, names)
+	case query.And:
+		inner = n
+	case query.Or:
+		inner = n
+	}
+	for _, one := range inner {
+		names = wantedPeople(one, wanted, names)
+	}
+	return names
 }
 
 // personBudget is how long a person is looked for.

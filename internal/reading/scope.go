@@ -1,10 +1,12 @@
 package reading
 
 import (
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/custody-log/custody/catalogue"
+	"github.com/custody-log/custody/event"
 	"github.com/custody-log/custody/internal/query"
 	"github.com/custody-log/custody/internal/reader"
 )
@@ -19,6 +21,8 @@ type plan struct {
 	match *query.Query
 
 	origin bool // match has a term for which isOrigin is true
+	own    bool // what the reader sees as anybody does is not asked for
+	hidden bool // what query finds depends on what is masked for the reader
 }
 
 // plan returns how q is answered for r.
@@ -31,27 +35,24 @@ type plan struct {
 // far.
 func (m *Room) plan(r *reader.Reader, q *query.Query) (*plan, error) {
 	p := &plan{match: q, origin: q.Touches(isOrigin)}
-	parts := m.parts(r)
 	if !r.IsStaff() {
-		if names(q.Root) {
-			parts = append(parts, m.seenAs(catalogue.Public))
-		}
-		if len(parts) == 0 {
+		p.own = !names(q.Root)
+		if p.own && len(m.parts(r, nil)) == 0 {
 			return nil, ErrScope
 		}
-		p.query = all(certain(q).Root, parts)
+		p.query = m.scoped(r, q, !p.own)
 		return p, nil
 	}
 	unseen := func(t *query.Term) bool { return !m.Policy.Sees(r, t.Kind, t.Name) }
-	touched := q.Touches(unseen)
+	p.hidden = q.Touches(unseen)
 	p.query = &query.Query{Root: q.Root}
-	if touched {
+	if p.hidden {
 		p.query = m.narrowed(r, q).Monotone(unseen)
 	}
 	p.query = m.within(r, p.query)
-	if len(parts) > 0 {
-		p.query = &query.Query{Root: query.Or{some(p.query.Root), all(certain(q).Root, parts).Root}}
-	} else if !touched {
+	if len(m.parts(r, nil)) > 0 {
+		p.query = &query.Query{Root: query.Or{some(p.query.Root), m.scoped(r, q, false).Root}}
+	} else if !p.hidden {
 		p.match = nil
 	}
 	return p, nil
@@ -79,7 +80,7 @@ func (m *Room) within(r *reader.Reader, q *query.Query) *query.Query {
 // part in, asked for only there: elsewhere the answer would be as many events as
 // have the address, of which none is shown.
 func (m *Room) narrowed(r *reader.Reader, q *query.Query) *query.Query {
-	parts := m.parts(r)
+	parts := m.parts(r, nil)
 	if m.Policy.Sees(r, query.IP, "") {
 		return q
 	}
@@ -114,7 +115,9 @@ func replace(n query.Node, with func(*query.Term) query.Node) query.Node {
 }
 
 // certain returns a query that every event matches of which q matches what is
-// disclosed, to whomever it is, and that nothing which may be hidden decides.
+// disclosed, to whomever it is, and that nothing which may be hidden decides. The
+// projects of an event are no secret to who sees all of it, and asks for what it is
+// about; of a part they are, and so do not leave it out.
 func certain(q *query.Query) *query.Query {
 	unsure := func(t *query.Term) bool {
 		switch t.Kind { //nolint:exhaustive // the others may be hidden
@@ -124,7 +127,8 @@ func certain(q *query.Query) *query.Query {
 			return true
 		}
 	}
-	rest, possible := q.Monotone(unsure).Given(func(t *query.Term) (holds, known bool) { return true, unsure(t) })
+	parted := func(t *query.Term) bool { return unsure(t) || t.Kind == query.Project }
+	rest, possible := q.Monotone(parted).Given(func(t *query.Term) (holds, known bool) { return true, unsure(t) })
 	if !possible {
 		return &query.Query{Root: query.Or{}}
 	}
@@ -153,9 +157,20 @@ func names(n query.Node) bool {
 	return false
 }
 
-// parts returns what finds the events in which r has a part, a node for each kind
-// of reader that they are besides the public.
-func (m *Room) parts(r *reader.Reader) (list query.Or) {
+// scoped returns what is certain to find, of the events in which r has a part, what
+// q does; public says that those which anybody may see are asked for, too.
+func (m *Room) scoped(r *reader.Reader, q *query.Query, public bool) *query.Query {
+	rest, tags := cutTags(certain(q).Root)
+	parts := m.parts(r, tags)
+	if seen, some := m.seenAs(catalogue.Public, tags); public && some {
+		parts = append(parts, seen)
+	}
+	return all(rest, parts)
+}
+
+// parts returns what finds the events in which r has a part and of whose tags those
+// nodes hold, a node for each kind of reader that they are besides the public.
+func (m *Room) parts(r *reader.Reader, tags query.And) (list query.Or) {
 	add := func(as catalogue.Readers, kind query.Kind, ids ...string) {
 		var any query.Or
 		for _, id := range ids {
@@ -163,8 +178,8 @@ func (m *Room) parts(r *reader.Reader) (list query.Or) {
 				any = append(any, t)
 			}
 		}
-		if len(any) > 0 {
-			list = append(list, query.And{any, m.seenAs(as)})
+		if seen, some := m.seenAs(as, tags); some && len(any) > 0 {
+			list = append(list, query.And{either(any), seen})
 		}
 	}
 	add(catalogue.Self, query.User, r.Self)
@@ -181,32 +196,63 @@ func idsOf(refs []reader.Ref) []string {
 	return ids
 }
 
-// scopes holds for each kind of reader what finds the events that they may see.
+// scopes holds for each kind of reader the tags of the events that they may see.
 type scopes struct {
 	once sync.Once
-	tags map[catalogue.Readers]query.Node
+	tags map[catalogue.Readers][]string
+	all  map[catalogue.Readers]query.Node // that finds them
 }
 
 // seenAs returns what finds the types of events of which the given kind of reader
-// may see at least a part.
-func (m *Room) seenAs(as catalogue.Readers) query.Node {
+// may see at least a part, and of whose tags those nodes hold; some is false if
+// there are none.
+//
+// Whoever asks for a few types is not asked about all the others that they may see:
+// the store would compare each of these in each segment.
+func (m *Room) seenAs(as catalogue.Readers, tags query.And) (seen query.Node, some bool) {
 	m.scopes.once.Do(func() {
-		m.scopes.tags = make(map[catalogue.Readers]query.Node)
+		m.scopes.tags, m.scopes.all = make(map[catalogue.Readers][]string), make(map[catalogue.Readers]query.Node)
 		for _, one := range []catalogue.Readers{catalogue.Public, catalogue.Owner, catalogue.Self, catalogue.Org} {
-			m.scopes.tags[one] = tagged(tagsSeenAs(m.Catalogue, one))
+			m.scopes.tags[one] = m.Policy.SeenAs(one)
+			m.scopes.all[one] = tagged(m.scopes.tags[one])
 		}
 	})
-	return m.scopes.tags[as]
-}
-
-func tagsSeenAs(c *catalogue.Catalogue, as catalogue.Readers) (tags []string) {
-	for _, t := range c.Types() {
-		condition, ok := t.Condition(as)
-		if t.Visibility&as != 0 || ok && condition.Partial() {
-			tags = append(tags, t.Tag)
+	list := m.scopes.tags[as]
+	if len(tags) == 0 {
+		return m.scopes.all[as], len(list) > 0
+	}
+	asked := &query.Query{Root: tags}
+	var both []string
+	for _, tag := range list {
+		if asked.Match(event.Fields{event.StringField("tag", tag)}, nil) {
+			both = append(both, tag)
 		}
 	}
-	return tags
+	return tagged(both), len(both) > 0
+}
+
+// cutTags takes those nodes of root, all of which must hold, apart that nothing but
+// the tag of an event decides.
+func cutTags(root query.Node) (rest query.Node, tags query.And) {
+	nodes, ok := root.(query.And)
+	if !ok && root != nil {
+		nodes = query.And{root}
+	}
+	var others query.And
+	for _, n := range nodes {
+		if one := (&query.Query{Root: n}); one.Touches(func(t *query.Term) bool { return t.Kind != query.Tag && t.Kind != query.Class }) {
+			others = append(others, n)
+		} else {
+			tags = append(tags, n)
+		}
+	}
+	switch len(others) {
+	case 0:
+		return nil, tags
+	case 1:
+		return others[0], tags
+	}
+	return others, tags
 }
 
 // tagged returns what finds events of any of the given tags.
@@ -215,19 +261,33 @@ func tagged(tags []string) query.Node {
 	for i, tag := range tags {
 		any[i] = &query.Term{Kind: query.Tag, Value: tag, Key: []byte(tag)}
 	}
-	return any
+	return either(any)
 }
 
 // all returns the query that finds what root does, and what one of parts does.
 func all(root query.Node, parts query.Or) *query.Query {
-	var any query.Node = parts
-	if len(parts) == 1 {
-		any = parts[0]
-	}
+	any := either(parts)
 	if root == nil {
 		return &query.Query{Root: any}
 	}
-	return &query.Query{Root: query.And{root, any}}
+	// In one list the store can begin with what finds least.
+	return &query.Query{Root: slices.Concat(conjuncts(root), conjuncts(any))}
+}
+
+// either returns what finds what one of nodes does.
+func either(nodes query.Or) query.Node {
+	if len(nodes) == 1 {
+		return nodes[0]
+	}
+	return nodes
+}
+
+// conjuncts returns the nodes all of which hold where n does.
+func conjuncts(n query.Node) query.And {
+	if and, ok := n.(query.And); ok {
+		return and
+	}
+	return query.And{n}
 }
 
 // some returns n, and for nil, which finds everything, a node that does.

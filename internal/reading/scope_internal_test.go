@@ -5,7 +5,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/custody-log/custody/catalogue"
+	"github.com/custody-log/custody/event"
 	"github.com/custody-log/custody/internal/query"
+	"github.com/custody-log/custody/internal/reader"
 	"github.com/custody-log/custody/internal/store"
 )
 
@@ -89,5 +92,36 @@ func TestBucketed(t *testing.T) {
 	}
 	if interval, _ := bucketed(times, store.Automatic); interval != store.Hour {
 		t.Errorf("three days are counted by %s, want hour", interval)
+	}
+}
+
+// Who asks for a few types of events has the store compare no others, and finds
+// none that they may not see.
+func TestScopedAsksForNoOtherTags(t *testing.T) {
+	c, err := catalogue.Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := &Room{Catalogue: c, Policy: &reader.Policy{Catalogue: c}}
+	r := &reader.Reader{Self: "u-1"}
+	for text, want := range map[string]string{
+		"tag:user:mfa:method_add":                                "user:u-1 tag:user:mfa:method_add",
+		"tag:user:mfa:method_* -tag:user:mfa:method_rename":      "user:u-1 (tag:user:mfa:method_add OR tag:user:mfa:method_remove)",
+		"before:2026-01-01 (tag:user:mfa:method_add OR tag:x:y)": "before:2026-01-01 user:u-1 tag:user:mfa:method_add",
+		"class:system tag:user:mfa:method_add":                   "",
+		"tag:user:impersonation:start":                           "", // delayed: not shown to them
+		"tag:not:declared":                                       "",
+	} {
+		q, err := query.Parse(text, time.Now())
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := m.scoped(r, q, false)
+		if text := got.String(); text != want {
+			t.Errorf("%q is asked as %q, want %q", q, text, want)
+		}
+		if want == "" && got.Match(event.Fields{event.StringField("actor.id", "u-1"), event.StringField("tag", "tag:not:declared")}, nil) {
+			t.Errorf("%q is asked as what finds anything", q)
+		}
 	}
 }

@@ -77,7 +77,7 @@ type sieve struct {
 
 	answer *Answer
 	after  *store.Cursor // where the store goes on
-	seen   *store.Cursor // after the last event of which the reader sees anything
+	seen   *store.Cursor // after the last event of which the reader sees anything, or if that may be due to what is masked, that matched
 	full   bool
 }
 
@@ -102,7 +102,7 @@ func (m *Room) sift(ctx context.Context, r *reader.Reader, p *plan, q Request) (
 		case s.full || found.Next == nil:
 			s.answer.Looked = len(s.answer.Events)
 			return s.answer, nil
-		case late > patience || late > 0 && looked >= leastLooked:
+		case late > patience || late > 0 && looked >= leastLooked && !p.hidden:
 			s.answer.Looked = len(s.answer.Events)
 			s.answer.Complete, s.answer.Next = false, s.cut()
 			return s.answer, nil
@@ -118,8 +118,11 @@ func (s *sieve) take(found *store.Answer) {
 		if !ok {
 			continue
 		}
-		s.seen = store.CursorAfter(e.Time(), e.Seq, s.Oldest)
-		if !s.plan.matches(e, s.room.Store.Derive()) {
+		matches := s.plan.matches(e, s.room.Store.Derive())
+		if matches || !s.plan.hidden {
+			s.seen = store.CursorAfter(e.Time(), e.Seq, s.Oldest)
+		}
+		if !matches {
 			continue
 		}
 		if len(a.Events) == s.Limit {
@@ -134,9 +137,10 @@ func (s *sieve) take(found *store.Answer) {
 
 // cut returns where to go on after the time was up. For who does not work for the
 // registry that is an event of which they see something, so that it tells nothing
-// about the others.
+// about the others. Where what is masked decides what is looked at, it is the last
+// event that they were given, and without one they have to ask for less.
 func (s *sieve) cut() *store.Cursor {
-	if s.seen != nil && !s.reader.IsStaff() {
+	if s.plan.hidden || s.seen != nil && !s.reader.IsStaff() {
 		return s.seen
 	}
 	return s.after
@@ -159,7 +163,7 @@ func (m *Room) each(ctx context.Context, r *reader.Reader, p *plan, budget time.
 			}
 		}
 		looked += len(found.Found)
-		if found.Next != nil && looked >= leastLooked && time.Now().After(end) {
+		if found.Next != nil && looked >= leastLooked && !p.hidden && time.Now().After(end) {
 			return errLate
 		}
 		return nil

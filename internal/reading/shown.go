@@ -37,6 +37,8 @@ type Shown struct {
 
 	row   *event.Record // what is shown, as exports have it
 	known event.Fields  // what a query is compared with: Fields, and of a part also why the reader sees it
+
+	projects [][]byte // what finds the projects of an event of which anybody sees a part
 }
 
 // Time returns when the event happened.

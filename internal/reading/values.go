@@ -118,11 +118,11 @@ func (m *Room) declared(r *reader.Reader, field string) (list []string) {
 
 // collect adds values in what r has a part in.
 func (m *Room) collect(ctx context.Context, r *reader.Reader, field, prefix string, values map[string]bool) error {
-	parts := m.parts(r)
+	parts := m.parts(r, nil)
 	if len(parts) == 0 {
 		return nil
 	}
-	p := &plan{query: &query.Query{Root: parts}, match: new(query.Query)}
+	p := &plan{query: &query.Query{Root: parts}, match: new(query.Query), own: !r.IsStaff()}
 	_, _, err := m.each(ctx, r, p, valuesBudget, func(e *Shown) {
 		for _, value := range e.values(field, m.Store.Derive()) {
 			if strings.HasPrefix(value, prefix) && len(values) < store.MaxValues {

@@ -60,14 +60,15 @@ func (m *Room) Walk(ctx context.Context, r *reader.Reader, q Request, yield func
 // may see, and the position after the last record looked at. What RevealDelay
 // holds back is not among them, then or later.
 func (m *Room) Follow(r *reader.Reader, q *query.Query, from journal.Seq, n int) (events []*Shown, next journal.Seq, err error) {
-	if err := m.Check(r, q); err != nil {
+	p, err := m.plan(r, q)
+	if err != nil {
 		return nil, from, err
 	}
+	p.match = q // all there is is looked at
 	records, err := m.Journal.Read(from, n)
 	if err != nil {
 		return nil, from, err
 	}
-	p := &plan{match: q, origin: q.Touches(isOrigin)}
 	for _, record := range records {
 		e, err := m.shown(r, record)
 		if err != nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"net/netip"
+	"strings"
 	"time"
 
 	"github.com/custody-log/custody/event"
@@ -63,7 +64,8 @@ func (s *Server) provider(c *config.OIDC) *signin.Provider {
 // errNoReader means that a key may do other things than look.
 var errNoReader = errors.New("server: the key may not read")
 
-// keyReader returns as whom the owner of an API key looks.
+// keyReader returns as whom the owner of an API key looks at the console. A key
+// that reads everything unmasked does so for programs.
 func (s *Server) keyReader(text string) (*reader.Reader, error) {
 	key, err := s.keys.Check(text)
 	if err != nil {
@@ -72,7 +74,15 @@ func (s *Server) keyReader(text string) (*reader.Reader, error) {
 	if !key.May(auth.Read) {
 		return nil, errNoReader
 	}
-	return api.ReaderOf(key), nil
+	who := api.ReaderOf(key)
+	who.Clear = false // who signs in is a person, and says why they look
+	return who, nil
+}
+
+// revoked ends what was begun with a key in the console.
+func (s *Server) revoked(ctx context.Context, key *auth.Key) {
+	ended := s.signin.EndSessions(ctx, api.ReaderOf(key).By)
+	s.cfg.Log.InfoContext(ctx, "a key was revoked", "key", key.ID, "sessions", ended)
 }
 
 // recordOwn records an event about the log.
@@ -87,8 +97,14 @@ func (s *Server) signinLink(by event.Party) (address string, expires time.Time, 
 	return s.publicURL() + link.Path, link.Expires, nil
 }
 
+// publicAddress returns the address that people use, without a slash at its end; "" if
+// they are on this machine.
+func (s *Server) publicAddress() string {
+	return strings.TrimSuffix(s.cfg.File.Readers.Console.PublicURL, "/")
+}
+
 func (s *Server) publicURL() string {
-	if public := s.cfg.File.Readers.Console.PublicURL; public != "" {
+	if public := s.publicAddress(); public != "" {
 		return public
 	}
 	return "http://" + s.cfg.Listen.Addr().String()
@@ -101,7 +117,7 @@ func (s *Server) remote(r *http.Request) netip.Addr { return s.signin.Address(r)
 func (s *Server) console() *console.Console {
 	return &console.Console{
 		Log: s.cfg.Log, Tree: s.tree, Journal: s.journal, Catalogue: s.cfg.Catalogue, Keys: s.tree.Keys, Version: s.cfg.Version,
-		Address: s.cfg.File.Readers.Console.PublicURL,
+		Address: s.publicAddress(),
 		Room:    s.room, Signin: s.signin, State: s, Frames: s.cfg.File.Readers.Console.FrameAncestors, Stopping: s.stopping,
 	}
 }

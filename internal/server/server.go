@@ -393,7 +393,7 @@ func (s *Server) api() *api.API {
 		Log: s.cfg.Log, Version: s.cfg.Version, Journal: s.journal, Desk: s.desk, Store: s.store, Room: s.room, Tree: s.tree, Keeper: s.keeper,
 		Keys: s.keys, KeyDir: s.keyDir, Catalogue: s.cfg.Catalogue, Views: s.views(), Registry: s.metrics,
 		Trouble: s.trouble, Stopping: s.stopping,
-		Denied: s.denials.Note, Limiter: s.signin.Limit, Address: s.remote, SigninLink: s.signinLink,
+		Denied: s.denials.Note, Limiter: s.signin.Limit, Address: s.remote, SigninLink: s.signinLink, Revoked: s.revoked,
 	}
 	if s.witness != nil {
 		a.Witnessed, a.Witnesses = s.witness.witnessed, s.witness.states

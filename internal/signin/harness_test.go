@@ -35,6 +35,9 @@ type house struct {
 	t       *testing.T
 	handler http.Handler
 
+	by      event.Party // whose key goodKey is; admin at first
+	checked func()      // called between the check of a key and the session; nil if there is nothing to do
+
 	mu     sync.Mutex
 	full   bool // nothing can be recorded
 	events []*event.Event
@@ -44,7 +47,7 @@ type house struct {
 // newHouse returns a house on the web, but for what change changes.
 func newHouse(t *testing.T, change func(*signin.Settings)) *house {
 	t.Helper()
-	h := &house{t: t}
+	h := &house{t: t, by: admin}
 	settings := signin.Settings{Origin: "audit.example.com/log", PublicURL: public}
 	if change != nil {
 		change(&settings)
@@ -56,7 +59,10 @@ func newHouse(t *testing.T, change func(*signin.Settings)) *house {
 			if text != goodKey {
 				return nil, errors.New("no such key")
 			}
-			return &reader.Reader{Staff: catalogue.Auditor, Self: "user-alice", By: admin}, nil
+			if h.checked != nil {
+				h.checked()
+			}
+			return &reader.Reader{Staff: catalogue.Auditor, Self: "user-alice", By: h.by}, nil
 		},
 		Record: h.record,
 		Denied: func(a denial.Attempt) {
@@ -149,6 +155,7 @@ func (h *house) enter(cookies ...*http.Cookie) *http.Cookie {
 // who returns whom the house takes the bearer of cookies for.
 func (h *house) who(cookies ...*http.Cookie) (*reader.Reader, *signin.Session, error) {
 	r := httptest.NewRequest("GET", public+"/", nil)
+	r.RemoteAddr = client
 	for _, c := range cookies {
 		r.AddCookie(c)
 	}

@@ -140,6 +140,28 @@ func TestWrongKeysHaveToWait(t *testing.T) {
 	})
 }
 
+// What a page of another site can make anybody's browser send, an image of the way
+// back from the provider or of a view, keeps nobody there from signing in.
+func TestOtherSitesLockNobodyOut(t *testing.T) {
+	o := newOracle(t)
+	h := newHouse(t, func(s *signin.Settings) {
+		o.settings(s)
+		viewers(s)
+	})
+	for range 30 {
+		h.do("GET", "/signin/callback?code=c&state=guessed", nil)
+		r := httptest.NewRequest("GET", public+"/embed/user?token=x", nil)
+		r.RemoteAddr = client
+		h.Viewer(r, "x")
+	}
+	if answer := h.do("POST", "/signin", url.Values{"key": {goodKey}}); answer.StatusCode != http.StatusSeeOther {
+		t.Errorf("signing in after them = %d, want 303", answer.StatusCode)
+	}
+	if got := h.whys(); !slices.Contains(got, "oidc unknown") || !slices.Contains(got, "token unknown") {
+		t.Errorf("on record are %q, want both ways", got)
+	}
+}
+
 // Where a request comes from is what trusted forwarders say, and nothing that a
 // client can make up.
 func TestAddress(t *testing.T) {

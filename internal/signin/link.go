@@ -72,6 +72,13 @@ func (l *links) take(secret string) (by event.Party, ok bool) {
 	return by, ok
 }
 
+// drop makes all links worthless that were made for by.
+func (l *links) drop(by event.Party) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.list = slices.DeleteFunc(l.list, func(o outstanding) bool { return o.by.Type == by.Type && o.by.ID == by.ID })
+}
+
 // linkPage shows a button. Opening the address alone uses nothing up: programs
 // do that to show a preview. It looks the same for any secret.
 func (s *Signin) linkPage(w http.ResponseWriter, r *http.Request) {
@@ -82,6 +89,7 @@ func (s *Signin) signinWithLink(w http.ResponseWriter, r *http.Request) {
 	if !s.try(w, r, denial.Link) {
 		return
 	}
+	since := s.sessions.age()
 	by, ok := s.links.take(r.PathValue("secret"))
 	if !ok {
 		s.refused(r, denial.Link, denial.Unknown)
@@ -89,5 +97,5 @@ func (s *Signin) signinWithLink(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	who := &reader.Reader{Staff: catalogue.Admin | catalogue.Auditor, By: by}
-	s.begin(w, r, Session{Reader: who, Name: nameOf(by), Way: denial.Link}, event.Credential{}, "/")
+	s.begin(w, r, since, Session{Reader: who, Name: nameOf(by), Way: denial.Link}, event.Credential{}, "/")
 }

@@ -83,6 +83,7 @@ var (
 	nobodyMessage  = message{"Not signed in", "The provider knows you, but nothing says what you may see here.", "Ask who runs this log to give your group a role."}
 	awayMessage    = message{"Not signed in", "The provider does not answer.", "Try again in a minute. API keys work all the same."}
 	fullMessage    = message{"Not signed in", "The log cannot record your sign-in now, and without that nobody gets in.", "Try again in a minute."}
+	againMessage   = message{"Not signed in", "Somebody's sessions were ended at this very moment.", "Try again."}
 	foreignMessage = message{"Not done", "The request came from a page of another site.", "Do it from the console's own pages."}
 	formMessage    = message{"Not done", "The form is not of this session, which may be over.", "Go back, reload the page, and try again."}
 	limitMessage   = message{"Not now", "Too many tries from your network failed.", "Try again later."}
@@ -112,7 +113,7 @@ func (s *Signin) try(w http.ResponseWriter, r *http.Request, way denial.Way) boo
 
 // signinPage shows the ways in. Its address may name the page to go on to.
 func (s *Signin) signinPage(w http.ResponseWriter, r *http.Request) {
-	_, session, _ := s.Reader(r)
+	_, session, _ := s.Watching(r)
 	s.draw(w, r, http.StatusOK, "Sign in", "signin.html", map[string]any{
 		"Offered": s.mayOffer(r), "Provider": s.provider != nil, "Keys": s.doors.Key != nil,
 		"Plain": plainMessage, "Return": localPath(r.URL.Query().Get("return")), "Session": session,
@@ -127,6 +128,7 @@ func (s *Signin) signinWithKey(w http.ResponseWriter, r *http.Request) {
 	if !s.try(w, r, denial.Key) {
 		return
 	}
+	since := s.sessions.age()
 	who, err := s.doors.Key(r.PostFormValue("key"))
 	if err != nil || who == nil {
 		s.refused(r, denial.Key, denial.Unknown)
@@ -134,13 +136,18 @@ func (s *Signin) signinWithKey(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	session := Session{Reader: who, Name: nameOf(who.By), Way: denial.Key}
-	s.begin(w, r, session, event.Credential{Kind: "token", ID: who.By.ID}, localPath(r.PostFormValue("return")))
+	s.begin(w, r, since, session, event.Credential{Kind: "token", ID: who.By.ID}, localPath(r.PostFormValue("return")))
 }
 
 // begin signs somebody in and sends them on. The browser's earlier session ends:
-// nobody goes on with a cookie from before.
-func (s *Signin) begin(w http.ResponseWriter, r *http.Request, what Session, credential event.Credential, next string) {
-	session, secret := s.sessions.add(what)
+// nobody goes on with a cookie from before. Since is how old the sessions were
+// before it was checked who they are, see [sessions.add].
+func (s *Signin) begin(w http.ResponseWriter, r *http.Request, since int, what Session, credential event.Credential, next string) {
+	session, secret, ok := s.sessions.add(what, since)
+	if !ok {
+		s.message(w, r, http.StatusForbidden, againMessage)
+		return
+	}
 	if err := s.recordSignin(r, session, credential); err != nil {
 		s.sessions.end(session.hash)
 		s.doors.Log.ErrorContext(r.Context(), "a sign-in was not recorded, so it was refused", "way", what.Way, "err", err)
@@ -159,7 +166,7 @@ func (s *Signin) begin(w http.ResponseWriter, r *http.Request, what Session, cre
 
 // signoutPage shows a button: an address alone signs nobody out.
 func (s *Signin) signoutPage(w http.ResponseWriter, r *http.Request) {
-	_, session, _ := s.Reader(r)
+	_, session, _ := s.Watching(r)
 	if session == nil {
 		s.message(w, r, http.StatusOK, outMessage)
 		return
@@ -168,7 +175,7 @@ func (s *Signin) signoutPage(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *Signin) signout(w http.ResponseWriter, r *http.Request) {
-	_, session, _ := s.Reader(r)
+	_, session, _ := s.Watching(r)
 	if session != nil {
 		if err := session.CheckForm(r); err != nil {
 			s.message(w, r, http.StatusForbidden, formMessage)

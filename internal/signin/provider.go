@@ -235,14 +235,18 @@ func (s *Signin) finishProvider(w http.ResponseWriter, r *http.Request) {
 		if refused.err != nil {
 			s.doors.Log.WarnContext(r.Context(), "sign-in with the provider failed", "why", refused.why, "err", refused.err)
 		}
-		s.refused(r, denial.OIDC, refused.why)
+		if refused.why == denial.Unknown {
+			s.note(r, denial.OIDC, refused.why) // a page of another site may have sent the browser here
+		} else {
+			s.refused(r, denial.OIDC, refused.why)
+		}
 		s.message(w, r, refused.status, refused.answer)
 	case err != nil:
 		s.doors.Log.WarnContext(r.Context(), "provider does not answer", "issuer", s.provider.Issuer, "err", err)
 		s.message(w, r, http.StatusServiceUnavailable, awayMessage)
 	default:
 		session := Session{Reader: came.who, Name: nameOf(came.who.By), Way: denial.OIDC}
-		s.begin(w, r, session, event.Credential{Kind: "oidc", ID: came.subject}, came.next)
+		s.begin(w, r, s.sessions.age(), session, event.Credential{Kind: "oidc", ID: came.subject}, came.next)
 	}
 }
 

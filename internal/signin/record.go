@@ -25,10 +25,13 @@ func (s *Signin) refused(r *http.Request, way denial.Way, why denial.Why) {
 }
 
 // note has it recorded that somebody did not get in. Who looks with a viewer
-// token begins no session.
+// token or the cookie of a session begins no session.
 func (s *Signin) note(r *http.Request, way denial.Way, why denial.Why) {
+	if s.doors.Denied == nil {
+		return
+	}
 	s.doors.Denied(denial.Attempt{
-		Way: way, Why: why, Signin: way != denial.Token,
+		Way: way, Why: why, Signin: way != denial.Token && way != denial.Session,
 		Address: s.Address(r), UserAgent: r.UserAgent(), Origin: "web",
 	})
 }

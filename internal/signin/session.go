@@ -19,6 +19,7 @@ import (
 // Limits of sessions.
 const (
 	maxSessions = 10_000 // one more ends the one that was idle for longest
+	maxOfOne    = 100    // of one person or key; one more ends one of theirs
 	secretBytes = 32
 	maxCookies  = 4 // of one name, which a neighbouring host may have set
 )
@@ -73,6 +74,8 @@ type sessions struct {
 	mu     sync.Mutex
 	byHash map[[sha256.Size]byte]*list.Element
 	order  list.List // of *kept, the longest idle first
+	count  map[owner]int
+	ends   int // how often somebody's sessions were ended
 }
 
 // A kept is a session and when it was last used.
@@ -81,6 +84,13 @@ type kept struct {
 	seen time.Time
 }
 
+// An owner is whose sessions are counted and ended together.
+type owner struct{ kind, id string }
+
+func ownerOf(p event.Party) owner { return owner{p.Type, p.ID} }
+
+func (k *kept) owner() owner { return ownerOf(k.Reader.By) }
+
 func newSessions(idle, longest time.Duration) *sessions {
 	if idle == 0 {
 		idle = DefaultIdle
@@ -88,29 +98,56 @@ func newSessions(idle, longest time.Duration) *sessions {
 	if longest == 0 {
 		longest = DefaultMax
 	}
-	return &sessions{idle: idle, max: longest, byHash: make(map[[sha256.Size]byte]*list.Element)}
+	return &sessions{idle: idle, max: longest, byHash: make(map[[sha256.Size]byte]*list.Element), count: make(map[owner]int)}
 }
 
-// add makes a session of what, and returns it with the secret for its cookie.
-func (s *sessions) add(what Session) (*Session, string) {
+// age returns what [sessions.add] asks for: it is taken before it is checked who
+// somebody is.
+func (s *sessions) age() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.ends
+}
+
+// add makes a session of what, and returns it with the secret for its cookie. It
+// refuses if anybody's sessions were ended since: they may be those of what.
+func (s *sessions) add(what Session, since int) (session *Session, secret string, ok bool) {
 	now := time.Now()
-	secret := newSecret()
+	secret = newSecret()
 	what.Created, what.Expires = now, now.Add(s.max)
 	what.hash, what.csrf = hashOf(secret), newSecret()
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.ends != since {
+		return nil, "", false
+	}
 	for first := s.order.Front(); first != nil; first = s.order.Front() {
 		if s.order.Len() < maxSessions && !s.over(first, now) {
 			break
 		}
 		s.drop(first)
 	}
+	s.bound(what.Reader.By)
 	s.byHash[what.hash] = s.order.PushBack(&kept{what, now})
-	return &what, secret
+	s.count[ownerOf(what.Reader.By)]++
+	return &what, secret, true
 }
 
-// find returns the session with a secret, which is in use from now on.
-func (s *sessions) find(secret string) (*Session, bool) {
+// bound makes room for one more session of by. The caller holds the lock.
+func (s *sessions) bound(by event.Party) {
+	if s.count[ownerOf(by)] < maxOfOne {
+		return
+	}
+	for at := s.order.Front(); at != nil; at = at.Next() {
+		if at.Value.(*kept).owner() == ownerOf(by) {
+			s.drop(at)
+			return
+		}
+	}
+}
+
+// find returns the session with a secret. If it is used, its idle time begins anew.
+func (s *sessions) find(secret string, used bool) (*Session, bool) {
 	hash, now := hashOf(secret), time.Now()
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -123,8 +160,10 @@ func (s *sessions) find(secret string) (*Session, bool) {
 		return nil, false
 	}
 	k := at.Value.(*kept)
-	k.seen = now
-	s.order.MoveToBack(at)
+	if used {
+		k.seen = now
+		s.order.MoveToBack(at)
+	}
 	found := k.Session
 	return &found, subtle.ConstantTimeCompare(found.hash[:], hash[:]) == 1
 }
@@ -142,10 +181,11 @@ func (s *sessions) end(hash [sha256.Size]byte) {
 func (s *sessions) endOf(by event.Party) []*Session {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.ends++
 	var ended []*Session
 	for at := s.order.Front(); at != nil; {
 		next := at.Next()
-		if k := at.Value.(*kept); k.Reader.By.Type == by.Type && k.Reader.By.ID == by.ID {
+		if k := at.Value.(*kept); k.owner() == ownerOf(by) {
 			ended = append(ended, &k.Session)
 			s.drop(at)
 		}
@@ -162,6 +202,10 @@ func (s *sessions) over(at *list.Element, now time.Time) bool {
 
 // drop forgets a session. The caller holds the lock.
 func (s *sessions) drop(at *list.Element) {
-	delete(s.byHash, at.Value.(*kept).hash)
+	k := at.Value.(*kept)
+	delete(s.byHash, k.hash)
+	if s.count[k.owner()]--; s.count[k.owner()] == 0 {
+		delete(s.count, k.owner())
+	}
 	s.order.Remove(at)
 }

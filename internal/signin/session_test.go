@@ -199,7 +199,8 @@ func TestSessionsAreBounded(t *testing.T) {
 	h := newHouse(t, nil)
 	first, second := h.enter(), h.enter()
 	h.who(first) // in use
-	for range 9_999 {
+	for n := range 9_999 {
+		h.by.ID = fmt.Sprint("key-", n)
 		h.enter()
 	}
 	if _, session, _ := h.who(second); session != nil {
@@ -207,6 +208,26 @@ func TestSessionsAreBounded(t *testing.T) {
 	}
 	if _, session, _ := h.who(first); session == nil {
 		t.Error("the session in use went before one that was idle")
+	}
+}
+
+// Who signs in over and over again ends sessions of their own, and nobody else's.
+func TestSessionsOfOneAreBounded(t *testing.T) {
+	h := newHouse(t, nil)
+	other := h.enter()
+	h.by.ID = "another"
+	first, second := h.enter(), h.enter()
+	h.who(first) // in use
+	for range 99 {
+		h.enter()
+	}
+	for name, c := range map[string]struct {
+		cookie *http.Cookie
+		in     bool
+	}{"of somebody else": {other, true}, "in use": {first, true}, "idle for longest": {second, false}} {
+		if _, session, _ := h.who(c.cookie); (session != nil) != c.in {
+			t.Errorf("the session %s goes on: %v, want %v", name, session != nil, c.in)
+		}
 	}
 }
 
@@ -271,6 +292,74 @@ func TestEndSessions(t *testing.T) {
 	if last := h.events[len(h.events)-1]; last.Tag != "audit:signout" || last.Metadata["why"] != "revoked" {
 		t.Errorf("recorded %+v, want a session that was revoked", last)
 	}
+}
+
+// A key that is revoked takes along the links that were made in its name: one that
+// waits in a message would let its reader in for hours after.
+func TestEndSessionsEndsLinks(t *testing.T) {
+	h := newHouse(t, nil)
+	other := admin
+	other.ID = "another"
+	gone, stays := h.Link(admin), h.Link(other)
+	h.EndSessions(t.Context(), admin)
+	if answer := h.do("POST", gone.Path, nil); answer.StatusCode != http.StatusForbidden || len(answer.Cookies()) != 0 {
+		t.Errorf("a link of a revoked key gave %d and %v, want 403 and nothing", answer.StatusCode, answer.Cookies())
+	}
+	if answer := h.do("POST", stays.Path, nil); answer.StatusCode != http.StatusSeeOther {
+		t.Errorf("a link of another key gave %d, want 303", answer.StatusCode)
+	}
+}
+
+// A key that is revoked at the instant at which somebody signs in with it lets
+// nobody in: there is no moment that ending sessions overlooks.
+func TestRevokedMeanwhile(t *testing.T) {
+	h := newHouse(t, nil)
+	h.checked = func() { h.EndSessions(t.Context(), admin) }
+	answer := h.do("POST", "/signin", url.Values{"key": {goodKey}})
+	if _, session, _ := h.who(answer.Cookies()...); session != nil || answer.StatusCode != http.StatusForbidden {
+		t.Errorf("got %d and a session: %v, want 403 and none", answer.StatusCode, session != nil)
+	}
+	if len(h.events) != 0 {
+		t.Errorf("recorded %+v, want nothing", h.events[0])
+	}
+}
+
+// A cookie that is none of ours, or not any more, is on record: it may be one that
+// somebody took. What the browser asks besides is not counted again.
+func TestWrongSessionIsOnRecord(t *testing.T) {
+	h := newHouse(t, nil)
+	cookie := h.enter()
+	h.who(cookie)
+	h.EndSessions(t.Context(), admin)
+	h.who(cookie)
+	h.do("GET", "/signin", nil, cookie)
+	h.who()
+	if got := h.whys(); !slices.Equal(got, []string{"session unknown"}) {
+		t.Fatalf("refused %q, want one unknown session", got)
+	}
+	if a := h.denied[0]; a.Signin || a.Address.String() != "192.0.2.7" {
+		t.Errorf("on record is %+v, want no sign-in, from 192.0.2.7", a)
+	}
+}
+
+// What a browser asks by itself, while its owner is away, keeps no session alive.
+func TestWatchingIsNoUse(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t, nil)
+		cookie := h.enter()
+		for range 6 {
+			time.Sleep(9 * time.Minute)
+			r := httptest.NewRequest("GET", public+"/tail", nil)
+			r.AddCookie(cookie)
+			if who, session, err := h.Watching(r); err != nil || session == nil || who.Self != "user-alice" {
+				t.Fatalf("within the hour: %+v, %v", who, err)
+			}
+		}
+		time.Sleep(6 * time.Minute)
+		if _, session, err := h.who(cookie); session != nil || !errors.Is(err, signin.ErrSession) {
+			t.Errorf("after an hour of nothing but watching: %v, want ErrSession", err)
+		}
+	})
 }
 
 // After signing in a browser is sent to a page of this log, whatever the address

@@ -66,14 +66,18 @@ type Doors struct {
 	// Record records an event about the log.
 	Record func(ctx context.Context, e *event.Event) error
 
-	// Denied takes what was refused, to be recorded.
+	// Denied takes what was refused, to be recorded. Nil: nobody is told.
 	Denied func(a denial.Attempt)
 }
 
 // A Signin lets people in. Its methods may be called concurrently.
 type Signin struct {
-	// Limit slows down those who try. API keys count here, too.
+	// Limit slows down those who try to sign in. API keys count here, too. What a
+	// page of another site can make a browser send does not: it would keep people
+	// out who tried nothing.
 	Limit *Limiter
+
+	viewing *Limiter // slows down those who come with wrong viewer tokens
 
 	settings Settings
 	doors    Doors
@@ -91,6 +95,7 @@ type Signin struct {
 func New(settings Settings, doors Doors) (*Signin, error) {
 	s := &Signin{
 		Limit:    new(Limiter),
+		viewing:  new(Limiter),
 		settings: settings,
 		doors:    doors,
 		sessions: newSessions(settings.Idle, settings.Max),
@@ -168,14 +173,30 @@ func guardAnswers(next http.Handler) http.Handler {
 
 // Reader returns what reader the sender of r is by their session cookie. Without
 // a session it is the public: the Reader is never nil, the Session is. The error
-// is [ErrSession] if there was a cookie, but the session is over.
+// is [ErrSession] if there was a cookie, but the session is over, or never was:
+// that is on record then. It is called once for a page that somebody asks for.
 func (s *Signin) Reader(r *http.Request) (*reader.Reader, *Session, error) {
+	who, session, err := s.reader(r, true)
+	if err != nil {
+		s.note(r, denial.Session, denial.Unknown)
+	}
+	return who, session, err
+}
+
+// Watching is [Signin.Reader] for what a browser asks without its owner, who may
+// be away, and for a second look: the session does not count as used, and nothing
+// is recorded.
+func (s *Signin) Watching(r *http.Request) (*reader.Reader, *Session, error) {
+	return s.reader(r, false)
+}
+
+func (s *Signin) reader(r *http.Request, used bool) (*reader.Reader, *Session, error) {
 	cookies := r.CookiesNamed(s.cookieName())
 	for i, c := range cookies {
 		if i == maxCookies {
 			break
 		}
-		if session, ok := s.sessions.find(c.Value); ok {
+		if session, ok := s.sessions.find(c.Value, used); ok {
 			return session.Reader, session, nil
 		}
 	}
@@ -186,8 +207,10 @@ func (s *Signin) Reader(r *http.Request) (*reader.Reader, *Session, error) {
 }
 
 // EndSessions ends all sessions of by, for example of an API key that was
-// revoked, and says how many there were.
+// revoked, and says how many there were. Links made in the name of by are
+// worthless from then on, and who was let in while it ran begins again.
 func (s *Signin) EndSessions(ctx context.Context, by event.Party) int {
+	s.links.drop(by)
 	ended := s.sessions.endOf(by)
 	for _, session := range ended {
 		s.recordSignout(ctx, session, "revoked")

@@ -89,23 +89,28 @@ const (
 //
 // A valid token lets in wherever it comes from: all of a registry's readers may
 // come from one address, and no signature is found by trying. One that is merely
-// too old does not count against anybody, since pages stay open.
+// too old does not count against anybody, since pages stay open. Wrong tokens make
+// wait for tokens only.
 func (s *Signin) Viewer(r *http.Request, token string) (*reader.Reader, error) {
 	who, err := s.viewers.check(token, time.Now())
 	if err == nil {
 		return who, nil
 	}
-	if err := s.limited(r); err != nil {
+	if wait, ok := s.viewing.Allow(s.Address(r)); !ok {
 		s.note(r, denial.Token, denial.Limited)
-		return nil, err
+		return nil, &LimitError{Wait: wait}
 	}
 	why, _ := errors.AsType[tokenError](err)
 	if why != errExpired {
-		s.Limit.Failed(s.Address(r))
+		s.viewing.Failed(s.Address(r))
 	}
 	s.note(r, denial.Token, denial.Why(why))
 	return nil, ErrToken
 }
+
+// OtherView has it recorded that r came with a viewer token that is valid, and speaks
+// of something else than what was asked for.
+func (s *Signin) OtherView(r *http.Request) { s.note(r, denial.Token, denial.Scope) }
 
 // check returns what reader the bearer of a token is at a time. The error is a
 // tokenError.
