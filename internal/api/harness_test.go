@@ -94,7 +94,10 @@ func open(t testing.TB, fs disk.FS, change ...func(*api.API)) *bench {
 		Derive: &query.Derive{Severity: func(tag string) string { return string(cat.SeverityOf(tag)) }},
 	})
 	must(err)
-	b.index.Connect(store.Parts{Journal: b.journal, Tail: files, Tree: b.tree})
+	b.index.Connect(store.Parts{
+		Journal: b.journal, Tail: files, Tree: b.tree,
+		Signed: func() journal.Seq { return journal.Seq(b.tree.Latest().N) },
+	})
 	b.api = &api.API{
 		Log: log, Version: "test", Journal: b.journal, Desk: desk, Store: b.index, Tree: b.tree, Keys: keys,
 		KeyDir: keyDir, Catalogue: cat, Views: []view.View{b.tree, b.index}, Registry: prometheus.NewRegistry(),

@@ -96,7 +96,10 @@ func open(t testing.TB, hold ...string) *bench {
 	}
 	b.store, err = store.Open(store.Config{Dir: dir("store"), Log: log, Family: types.RetentionOf, Derive: derive})
 	must(err)
-	b.store.Connect(store.Parts{Journal: b.journal, Tail: files, Tree: b.tree})
+	b.store.Connect(store.Parts{
+		Journal: b.journal, Tail: files, Tree: b.tree,
+		Signed: func() journal.Seq { return journal.Seq(b.tree.Latest().N) },
+	})
 	way, err := signin.New(signin.Settings{Origin: "custody.test/log", PlainHTTP: true}, signin.Doors{
 		Log: log,
 		Key: func(text string) (*reader.Reader, error) {

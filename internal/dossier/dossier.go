@@ -55,6 +55,15 @@ var (
 	ErrCursor = store.ErrCursor
 )
 
+// none returns what to say when nothing was found: that there is nothing, unless
+// the time was up before that was known.
+func none(e *Extent) error {
+	if e.Late {
+		return context.DeadlineExceeded
+	}
+	return ErrNone
+}
+
 // A Room gives events as a reader may see them. It is a [reading.Room].
 type Room interface {
 	Search(ctx context.Context, r *reader.Reader, q reading.Request) (*reading.Answer, error)

@@ -67,7 +67,10 @@ func open(t testing.TB, change ...func(*store.Config)) *bench {
 	index, err := store.Open(cfg)
 	must(err)
 	j.SetPast(index)
-	index.Connect(store.Parts{Journal: j, Tail: files, Tree: tr})
+	index.Connect(store.Parts{
+		Journal: j, Tail: files, Tree: tr,
+		Signed: func() journal.Seq { return journal.Seq(tr.Latest().N) },
+	})
 	ctx, cancel := context.WithCancel(context.Background())
 	loops := []func() error{
 		func() error { return j.Run(ctx) },

@@ -65,7 +65,7 @@ func NewNetwork(ctx context.Context, room Room, r *reader.Reader, prefix netip.P
 		return nil, err
 	}
 	if len(history.Events) == 0 && o.After == "" {
-		return nil, ErrNone
+		return nil, none(&history.Extent)
 	}
 	n.History = *history
 	signIns, err := a.search(ctx, all(term, tagged(signInTags...)), SignInEvents, nil)

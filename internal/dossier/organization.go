@@ -145,7 +145,7 @@ func (a *asker) organization(ctx context.Context, ref reader.Ref) (*Organization
 		}
 	}
 	if is.Type == "" {
-		return nil, nil, ErrNone
+		return nil, nil, none(&page.Extent)
 	}
 	if is.ID != "" && is.ID != ref.ID {
 		if term, err = about(query.Org, is.ID); err != nil {

@@ -90,7 +90,7 @@ func (a *asker) project(ctx context.Context, ref reader.Ref) (*Project, *query.T
 		return nil, nil, err
 	}
 	if len(page.Events) == 0 {
-		return nil, nil, ErrNone
+		return nil, nil, none(&page.Extent)
 	}
 	p := &Project{Ref: reader.Ref{Type: "project", ID: of.Value}, Name: of.Value}
 	found := false

@@ -75,7 +75,7 @@ func NewToken(ctx context.Context, room Room, r *reader.Reader, id string, o Opt
 		return nil, err
 	}
 	if len(history.Events) == 0 && o.After == "" {
-		return nil, ErrNone
+		return nil, none(&history.Extent)
 	}
 	t.History = *history
 	if err := a.minted(ctx, t, term); err != nil {

@@ -103,7 +103,7 @@ func (a *asker) person(ctx context.Context, ref string, u *User) (*person, error
 	p := &person{finds: term}
 	p.Who, u.Others = called(ref, page.Events)
 	if p.Type == "" {
-		return nil, ErrNone
+		return nil, none(&page.Extent)
 	}
 	p.self = a.reader.Self != "" && a.reader.Self == p.ID
 	var any query.Or

@@ -72,6 +72,9 @@ func (s *Segment) Reader() *Reader {
 // Release gives r back, for the next who wants one. Neither r nor a [Selection]
 // made with it may be used any more; records may.
 func (r *Reader) Release() {
+	if r.fresh {
+		r.memory = nil // it belongs to a record
+	}
 	r.fresh, r.kind, r.erased, r.project = false, nil, nil, nil
 	for p := range r.parts {
 		r.parts[p].there = false

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -12,6 +13,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/custody-log/custody/event"
+	"github.com/custody-log/custody/internal/query"
 	"github.com/custody-log/custody/internal/segment"
 )
 
@@ -386,5 +388,39 @@ func TestTableRefuses(t *testing.T) {
 	}
 	if tab.Len() != 2 {
 		t.Errorf("the table has %d rows, want 2", tab.Len())
+	}
+}
+
+// TestRecordsOutliveTheirReader keeps records that a selection gave while the reader
+// serves others.
+func TestRecordsOutliveTheirReader(t *testing.T) {
+	list := records(t, 200)
+	main, side, _ := table(t, list).Seal()
+	s := open(t, main, side)
+	q, err := query.Parse("", start)
+	if err != nil {
+		t.Fatal(err)
+	}
+	kept := make([]event.Record, len(list))
+	for row := range list {
+		x, err := s.Reader().Select(segment.Request{Query: q, After: math.MinInt64, Before: math.MaxInt64})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := x.Record(uint32(row), &kept[row]); err != nil {
+			t.Fatal(err)
+		}
+		x.Release()
+		r := s.Reader() // most likely the same
+		var other event.Record
+		if _, err := r.Record(len(list)-1-row, &other); err != nil {
+			t.Fatal(err)
+		}
+		r.Release()
+	}
+	for row := range kept {
+		if d := differ(&kept[row], list[row]); d != "" {
+			t.Fatalf("row %d: %s", row, d)
+		}
 	}
 }

@@ -170,7 +170,7 @@ func (t *tally) selection(x *segment.Selection, l *limits, narrowed bool) error 
 		return err
 	}
 	values, err := t.valuesOf(x, rows, hidden)
-	if err != nil {
+	if err != nil || values == nil {
 		return err
 	}
 	buckets, err := t.bucketed(x, rows)
@@ -191,12 +191,27 @@ func (t *tally) selection(x *segment.Selection, l *limits, narrowed bool) error 
 	return nil
 }
 
+// late reports whether the time is up, and something was counted: then what is
+// only half counted is left out.
+func (t *tally) late() bool {
+	if !t.store.now().After(t.deadline) {
+		return false
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.expired = t.expired || t.events > 0
+	return t.events > 0
+}
+
 // valuesOf counts the values of each field in rows; of hidden, which are some of
-// them, what is personal does not count.
+// them, what is personal does not count. It returns nil if the time was up.
 func (t *tally) valuesOf(x *segment.Selection, rows, hidden []uint32) ([]map[string]int64, error) {
 	var kinds []int64
 	list := make([]map[string]int64, len(t.request.Fields))
 	for i, name := range t.request.Fields {
+		if t.late() {
+			return nil, nil
+		}
 		f := fields[name]
 		values := make(map[string]int64)
 		list[i] = values
