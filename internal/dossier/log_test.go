@@ -82,9 +82,6 @@ func TestNotes(t *testing.T) {
 		state dossier.State
 		want  string
 	}{
-		{dossier.EmptyNote(0), dossier.Empty, "The log has no events yet."},
-		{dossier.EmptyNote(1204), dossier.Empty, "No events that you may see match. The search covers all 1,204 events of the log."},
-		{dossier.WaitingNote(), dossier.Waiting, "Searching…"},
 		{dossier.LateNote(), dossier.Late, "The time was up before everything was looked at; there may be more."},
 		{dossier.CutNote(1000, when), dossier.Cut, "This is made of the newest 1,000 events; there are older ones, from before 2026-03-31 00:21:00 UTC."},
 		{dossier.CutNote(1, time.Time{}), dossier.Cut, "This is made of the newest 1 event; there are older ones."},
@@ -94,7 +91,6 @@ func TestNotes(t *testing.T) {
 		{dossier.ErasedNote(1), dossier.Erased, "1 field of the event was erased, or kept no longer. What is left can still be proved."},
 		{dossier.MaskedNote(3), dossier.Masked, "3 personal fields are masked. They are shown to staff who give a reason, and the person concerned sees that."},
 		{dossier.MaskedNote(0), dossier.Masked, "This is about personal data. They are shown to staff who give a reason, and the person concerned sees that."},
-		{dossier.HeldNote("h1", when), dossier.Held, "The hold h1 keeps this, whatever policies and erasures say, until it is lifted, or until 2026-03-31 00:21:00 UTC."},
 		{dossier.NotAllowedNote(), dossier.NotAllowed, "There is nothing here that you may see."},
 	} {
 		if c.note.State != c.state || c.note.String() != c.want {

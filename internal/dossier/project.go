@@ -63,7 +63,7 @@ func NewProject(ctx context.Context, room Room, r *reader.Reader, ref reader.Ref
 			return nil, err
 		}
 	}
-	releases, err := a.releases(ctx, of, "")
+	releases, err := a.releases(ctx, of)
 	if err != nil {
 		return nil, err
 	}
@@ -189,11 +189,6 @@ func (a *asker) handsThen(ctx context.Context, of query.Node, now *Hands, o *Opt
 		return nil, err
 	}
 	return then.Roles.as(o), nil
-}
-
-// HistoryOf returns a page of the events that q finds, from o.After on.
-func HistoryOf(ctx context.Context, room Room, r *reader.Reader, q *query.Query, o Options) (*Page, error) {
-	return newAsker(room, r, &o).history(ctx, q, &o)
 }
 
 // versionsOf returns the versions that e is about.

@@ -8,9 +8,7 @@ import (
 
 	"github.com/custody-log/custody/internal/journal"
 	"github.com/custody-log/custody/internal/query"
-	"github.com/custody-log/custody/internal/reader"
 	"github.com/custody-log/custody/internal/reading"
-	"github.com/custody-log/custody/internal/store"
 )
 
 // ReleaseEvents is how many releases a page shows.
@@ -79,25 +77,8 @@ var stateAfter = map[string]string{
 	"yank": "yanked", "remove": "removed", "soft_remove": "hidden", "quarantine_enter": "quarantined", "deprecate": "deprecated",
 }
 
-// ReleasesOf returns the releases of a project from a cursor of [Releases].Next on.
-func ReleasesOf(ctx context.Context, room Room, r *reader.Reader, ref reader.Ref, o Options) (*Releases, error) {
-	a := newAsker(room, r, &o)
-	of, err := about(query.Project, ref.ID)
-	if err != nil {
-		return nil, err
-	}
-	return a.releases(ctx, of, o.After)
-}
-
-func (a *asker) releases(ctx context.Context, of query.Node, from string) (*Releases, error) {
-	var after *store.Cursor
-	if from != "" {
-		var err error
-		if after, err = store.ParseCursor(from); err != nil {
-			return nil, err
-		}
-	}
-	page, err := a.search(ctx, all(of, tagged(releaseTags...)), ReleaseEvents, after)
+func (a *asker) releases(ctx context.Context, of query.Node) (*Releases, error) {
+	page, err := a.search(ctx, all(of, tagged(releaseTags...)), ReleaseEvents, nil)
 	if err != nil {
 		return nil, err
 	}

@@ -11,17 +11,14 @@ import (
 // A State says why something is not there to be read, or not all of it.
 type State string
 
-// The states. [Waiting] is for who shows a page; no dossier is in it.
+// The states.
 const (
-	Empty      State = "empty"       // nothing matches
-	Waiting    State = "waiting"     // the answer is not there yet
 	Late       State = "late"        // the time was up before all was looked at
 	Cut        State = "cut"         // there is more than was asked for
 	Behind     State = "behind"      // the newest events are not searched yet
 	Expired    State = "expired"     // retention dropped it
 	Erased     State = "erased"      // a person's data were taken out
 	Masked     State = "masked"      // shown to staff who give a reason
-	Held       State = "held"        // kept longer than its time
 	NotAllowed State = "not_allowed" // not there, or not for the reader
 )
 
@@ -33,18 +30,6 @@ type Note struct {
 
 // String returns the sentence.
 func (n Note) String() string { return n.Text }
-
-// EmptyNote is about a search, or a part of one, that found none of the events of
-// a log of that size.
-func EmptyNote(size int64) Note {
-	if size == 0 {
-		return Note{Empty, "The log has no events yet."}
-	}
-	return Note{Empty, "No events that you may see match. The search covers all " + count(size, "event") + " of the log."}
-}
-
-// WaitingNote is about an answer that has not come yet.
-func WaitingNote() Note { return Note{Waiting, "Searching…"} }
 
 // LateNote is about an answer to which not all that there is was looked at.
 func LateNote() Note {
@@ -90,15 +75,6 @@ func MaskedNote(fields int) Note {
 	}
 	return Note{Masked, count(int64(fields), "personal field") + " " + isOrAre(fields) +
 		" masked. They are shown to staff who give a reason, and the person concerned sees that."}
-}
-
-// HeldNote is about what a hold keeps; until may be zero.
-func HeldNote(hold string, until time.Time) Note {
-	text := "The hold " + hold + " keeps this, whatever policies and erasures say, until it is lifted"
-	if !until.IsZero() {
-		text += ", or until " + moment(until)
-	}
-	return Note{Held, text + "."}
 }
 
 // NotAllowedNote is the answer both where there is nothing and where there is
