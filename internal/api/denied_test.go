@@ -75,14 +75,15 @@ func (b *bench) denials() []string {
 	b.get("/v1/events?q=tag:audit:access:deny&order=oldest", &p)
 	var lines []string
 	for _, e := range p.Events {
-		line := fmt.Sprintf("%s %s %s %d %s", e.Context.IP, e.Metadata.Way, e.Metadata.Why, e.Metadata.Count, e.Actor.Type)
+		var line strings.Builder
+		fmt.Fprintf(&line, "%s %s %s %d %s", e.Context.IP, e.Metadata.Way, e.Metadata.Why, e.Metadata.Count, e.Actor.Type)
 		for _, s := range e.Subjects {
-			line += " " + s.Type + " " + s.ID
+			line.WriteString(" " + s.Type + " " + s.ID)
 		}
 		if e.Outcome != "denied" || e.Context.Origin != "api" {
-			b.t.Errorf("the outcome of %s is %q at %q", line, e.Outcome, e.Context.Origin)
+			b.t.Errorf("the outcome of %s is %q at %q", line.String(), e.Outcome, e.Context.Origin)
 		}
-		lines = append(lines, line)
+		lines = append(lines, line.String())
 	}
 	return lines
 }

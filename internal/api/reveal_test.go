@@ -161,7 +161,7 @@ func TestCutShort(t *testing.T) {
 	}
 	b.taken()
 	found, cut, cursor := make(map[int64]bool), 0, ""
-	for pages := 0; pages < 100; pages++ {
+	for range 100 {
 		var p struct {
 			Events   []seen
 			Next     string

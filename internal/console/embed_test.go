@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -54,9 +55,7 @@ func (b *bench) embedded(t *testing.T) *bench {
 func viewerToken(about map[string]any, life time.Duration) string {
 	now := time.Now().Unix()
 	claims := map[string]any{"iss": "registry", "aud": "custody.test/log", "iat": now, "exp": now + int64(life/time.Second), "jti": "1"}
-	for name, value := range about {
-		claims[name] = value
-	}
+	maps.Copy(claims, about)
 	text := part(map[string]any{"alg": "EdDSA", "typ": "custody-viewer+jwt", "kid": "r1"}) + "." + part(claims)
 	return text + "." + base64.RawURLEncoding.EncodeToString(ed25519.Sign(registryKey, []byte(text)))
 }

@@ -16,7 +16,7 @@ import (
 // term returns a qualifier with a value as a query has it, quoted as needed; ""
 // if no query can have it.
 func term(qualifier, value string) string {
-	for kind := query.Tag; kind < query.Metadata; kind++ {
+	for kind := range query.Metadata {
 		if kind.String() != qualifier {
 			continue
 		}

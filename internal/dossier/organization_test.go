@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -49,12 +50,13 @@ func TestOrganizationAtAMoment(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				got := roles(o.Then.Members) + " | "
+				var got strings.Builder
+				got.WriteString(roles(o.Then.Members) + " | ")
 				for _, team := range o.Then.Teams {
-					got += fmt.Sprintf("%s: %s on %s", team.Who, roles(team.Members), roles(team.Roles))
+					got.WriteString(fmt.Sprintf("%s: %s on %s", team.Who, roles(team.Members), roles(team.Roles)))
 				}
-				if got != c.want {
-					t.Errorf("as %+v: %q, want %q", as, got, c.want)
+				if got.String() != c.want {
+					t.Errorf("as %+v: %q, want %q", as, got.String(), c.want)
 				}
 			}
 		})

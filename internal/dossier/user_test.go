@@ -218,12 +218,12 @@ func TestWhoHasLooked(t *testing.T) {
 		{"a co-owner", bob, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			var got string
+			var got strings.Builder
 			for _, l := range user(t, b, c.as, "user-alice").Looks.List {
-				got += fmt.Sprintf("%v %s by %s", l.Fields, l.Why, l.By)
+				got.WriteString(fmt.Sprintf("%v %s by %s", l.Fields, l.Why, l.By))
 			}
-			if got != c.want {
-				t.Errorf("looks at alice's data: %q, want %q", got, c.want)
+			if got.String() != c.want {
+				t.Errorf("looks at alice's data: %q, want %q", got.String(), c.want)
 			}
 		})
 	}

@@ -141,10 +141,8 @@ func names(n query.Node) bool {
 	case *query.Term:
 		return n.Kind == query.Project && !n.Prefix
 	case query.And:
-		for _, one := range n {
-			if names(one) {
-				return true
-			}
+		if slices.ContainsFunc(n, names) {
+			return true
 		}
 	case query.Or:
 		for _, one := range n {
