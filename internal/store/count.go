@@ -232,13 +232,18 @@ func (t *tally) valuesOf(x *segment.Selection, rows, hidden []uint32) ([]map[str
 				return nil, err
 			}
 		}
-		for k, value := range x.Kinds(f.kind) {
-			if kinds[k] > 0 {
-				add(value, int(kinds[k]))
-			}
-		}
+		addKinds(x.Kinds(f.kind), kinds, add)
 	}
 	return list, nil
+}
+
+// addKinds adds the value that each kind has, as often as there are rows of it.
+func addKinds(values []string, rows []int64, add func(value string, n int)) {
+	for k, value := range values {
+		if rows[k] > 0 {
+			add(value, int(rows[k]))
+		}
+	}
 }
 
 // rows returns the rows that match, and of these those whose personal fields
