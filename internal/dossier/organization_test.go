@@ -53,7 +53,7 @@ func TestOrganizationAtAMoment(t *testing.T) {
 				var got strings.Builder
 				got.WriteString(roles(o.Then.Members) + " | ")
 				for _, team := range o.Then.Teams {
-					got.WriteString(fmt.Sprintf("%s: %s on %s", team.Who, roles(team.Members), roles(team.Roles)))
+					fmt.Fprintf(&got, "%s: %s on %s", team.Who, roles(team.Members), roles(team.Roles))
 				}
 				if got.String() != c.want {
 					t.Errorf("as %+v: %q, want %q", as, got.String(), c.want)

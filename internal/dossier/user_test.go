@@ -220,7 +220,7 @@ func TestWhoHasLooked(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			var got strings.Builder
 			for _, l := range user(t, b, c.as, "user-alice").Looks.List {
-				got.WriteString(fmt.Sprintf("%v %s by %s", l.Fields, l.Why, l.By))
+				fmt.Fprintf(&got, "%v %s by %s", l.Fields, l.Why, l.By)
 			}
 			if got.String() != c.want {
 				t.Errorf("looks at alice's data: %q, want %q", got.String(), c.want)
