@@ -16,7 +16,7 @@ import (
 // like learns nothing from where it ends.
 const (
 	leastLooked = 1 << 12
-	patience    = 200 * time.Millisecond
+	patience    = 50 * time.Millisecond
 )
 
 // leastPage is how many candidates the store is asked for at a time at least.
