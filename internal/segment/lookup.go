@@ -52,7 +52,7 @@ type evaluation struct {
 	index
 	derive *query.Derive
 	bare   bool // as if there were no personal fields
-	few    bool // what is evaluated is asked of a few rows only
+	few    bool // what is evaluated is asked of listed rows only: kinds are looked at as they come
 
 	attributes map[query.Kind]bool // whether all kinds know theirs, once that was asked
 	name       []byte
@@ -86,12 +86,15 @@ func (e *evaluation) eval(n query.Node) set {
 				break
 			}
 			few := e.few
-			e.few = few || s.listed && len(s.list) <= fewRows
+			e.few = few || s.listed
 			s = s.and(e.eval(part))
 			e.few = few
 		}
 		return s
 	case query.Or:
+		if terms := kindTerms(n); terms != nil {
+			return e.byKinds(terms)
+		}
 		s := listed(nil, true)
 		for _, part := range n {
 			s = s.or(e.eval(part), e.len())
@@ -99,6 +102,29 @@ func (e *evaluation) eval(n query.Node) set {
 		return s
 	}
 	return everything(false)
+}
+
+// kindTerms returns nodes as terms, if all of them ask for what all rows of a kind
+// have in common; otherwise nil.
+func kindTerms(nodes query.Or) []*query.Term {
+	terms := make([]*query.Term, len(nodes))
+	for i, n := range nodes {
+		t, ok := n.(*query.Term)
+		if !ok || !kindTerm(t.Kind) {
+			return nil
+		}
+		terms[i] = t
+	}
+	return terms
+}
+
+func kindTerm(k query.Kind) bool {
+	switch k { //nolint:exhaustive // the others are alike
+	case query.Tag, query.Class, query.Outcome, query.Severity, query.Source, query.Trust:
+		return true
+	default:
+		return false
+	}
 }
 
 // cheapFirst returns nodes with those first that often find nothing.
@@ -127,7 +153,7 @@ func domainTerm(k query.Kind) bool {
 func (e *evaluation) term(t *query.Term) set {
 	switch t.Kind {
 	case query.Tag, query.Class, query.Outcome, query.Severity, query.Source, query.Trust:
-		return e.byKind(t)
+		return e.byKinds([]*query.Term{t})
 	case query.After, query.Before:
 		return set{test: func(row uint32) bool { return t.Holds(e.micros(row)) }, exact: true}
 	case query.Actor:
@@ -162,26 +188,29 @@ func (e *evaluation) term(t *query.Term) set {
 	return everything(false)
 }
 
-// fewRows is of how many rows the kinds are looked at as they come, rather than
-// all kinds that there are.
-const fewRows = 256
-
-// byKind finds rows by what all rows of a kind have in common.
-func (e *evaluation) byKind(t *query.Term) set {
+// byKinds finds rows by what all rows of a kind have in common: those for which one
+// of the terms holds.
+func (e *evaluation) byKinds(terms []*query.Term) set {
 	kinds := e.kindsThere()
-	if e.few {
-		return set{exact: e.allSure(t.Kind), test: func(row uint32) bool {
-			holds, _ := e.kindHolds(t, kinds[e.kindOf(row)])
-			return holds
-		}}
+	holds := make([]byte, len(kinds))
+	of := func(n uint32) byte {
+		if holds[n] == 0 {
+			holds[n] = e.kindHoldsAny(terms, kinds[n])
+		}
+		return holds[n]
 	}
-	holds := make([]bool, len(kinds))
-	exact, none, all := true, true, true
-	for i, k := range kinds {
-		var sure bool
-		holds[i], sure = e.kindHolds(t, k)
-		exact = exact && (sure || !holds[i])
-		none, all = none && !holds[i], all && holds[i]
+	exact := true
+	for _, t := range terms {
+		exact = exact && e.allSure(t.Kind)
+	}
+	test := func(row uint32) bool { return of(e.kindOf(row)) == kindMatches }
+	if e.few {
+		return set{exact: exact, test: test}
+	}
+	none, all := true, true
+	for n := range kinds {
+		matches := of(uint32(n)) == kindMatches
+		none, all = none && !matches, all && matches
 	}
 	switch {
 	case none:
@@ -189,7 +218,22 @@ func (e *evaluation) byKind(t *query.Term) set {
 	case all:
 		return everything(exact)
 	}
-	return set{test: func(row uint32) bool { return holds[e.kindOf(row)] }, exact: exact}
+	return set{exact: exact, test: test}
+}
+
+// What is known of a kind, once it was asked.
+const (
+	kindMatches = 1
+	kindDoesNot = 2
+)
+
+func (e *evaluation) kindHoldsAny(terms []*query.Term, k *kind) byte {
+	for _, t := range terms {
+		if holds, _ := e.kindHolds(t, k); holds {
+			return kindMatches
+		}
+	}
+	return kindDoesNot
 }
 
 // allSure reports whether of every kind it is known whether its rows match terms
