@@ -17,15 +17,15 @@ import (
 	"github.com/custody-log/custody/internal/reader"
 	"github.com/custody-log/custody/internal/reading"
 	"github.com/custody-log/custody/internal/store"
+	"github.com/custody-log/custody/internal/stream"
 	"github.com/custody-log/custody/internal/tree"
 )
 
 // Limits of exports.
 const (
-	maxExports     = 4                // at once; each may take 64 MiB
-	exportPiece    = 256 << 10        // 256 KiB, written to a reader at a time
-	maxExportStall = 30 * time.Second // that a reader may take for a piece
-	maxExportLag   = 5 * time.Second  // that is waited for the store to catch up with the log
+	maxExports   = 4               // at once; each may take 64 MiB
+	exportPiece  = 256 << 10       // 256 KiB, written to a reader at a time
+	maxExportLag = 5 * time.Second // that is waited for the store to catch up with the log
 )
 
 var exportLimit = fmt.Sprintf("%d exports at once", maxExports)
@@ -46,7 +46,7 @@ type exporting struct {
 	goesOn    bool // another answer came before this one
 	witnessed bool // receipts must be
 
-	out    *pieces
+	out    *stream.Pieces
 	sink   sink
 	rows   int64
 	asked  journal.Seq // records there were when the answer began
@@ -84,7 +84,7 @@ func (a *API) export(w http.ResponseWriter, r *http.Request, key *auth.Key, who 
 	default:
 		return busy(exportLimit)
 	}
-	ctx, cancel := a.untilStopping(r.Context())
+	ctx, cancel := stream.Until(r.Context(), a.Stopping)
 	defer cancel()
 	if err := x.begin(ctx, w); err != nil {
 		return err
@@ -106,28 +106,12 @@ func (a *API) export(w http.ResponseWriter, r *http.Request, key *auth.Key, who 
 		err = x.sink.close(ctx)
 	}
 	if err != nil {
-		x.out.breakOff()
-		if ctx.Err() == nil && !x.out.gone {
+		x.out.BreakOff()
+		if ctx.Err() == nil && !x.out.Gone {
 			a.Log.ErrorContext(ctx, "an export broke off", "rows", x.rows, "err", err)
 		}
 	}
 	return nil // the answer has begun
-}
-
-// untilStopping returns a context that also ends when the server is about to
-// stop.
-func (a *API) untilStopping(ctx context.Context) (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithCancel(ctx)
-	if a.Stopping != nil {
-		go func() {
-			select {
-			case <-a.Stopping:
-				cancel()
-			case <-ctx.Done():
-			}
-		}()
-	}
-	return ctx, cancel
 }
 
 // newExporting reads what r asks for.
@@ -210,7 +194,7 @@ func (x *exporting) begin(ctx context.Context, w http.ResponseWriter) (err error
 	if err := x.api.caughtUp(ctx, x.asked); err != nil {
 		return err
 	}
-	x.out = &pieces{w: w, control: http.NewResponseController(w)}
+	x.out = stream.NewPieces(w)
 	media, name := "application/jsonl", "export.ndjson"
 	switch x.format {
 	case asReceipts:

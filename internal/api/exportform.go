@@ -6,50 +6,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net/http"
-	"time"
 
 	"github.com/custody-log/custody/event"
 	"github.com/custody-log/custody/internal/export"
 	"github.com/custody-log/custody/internal/journal"
 	"github.com/custody-log/custody/internal/reading"
 	"github.com/custody-log/custody/internal/store"
+	"github.com/custody-log/custody/internal/stream"
 )
-
-// A pieces writes to a reader in pieces, each of which may take its time.
-type pieces struct {
-	w       http.ResponseWriter
-	control *http.ResponseController
-	gone    bool // the reader cannot be written to
-}
-
-func (p *pieces) Write(b []byte) (n int, err error) {
-	for len(b) > 0 && err == nil {
-		_ = p.control.SetWriteDeadline(time.Now().Add(maxExportStall)) // not every connection can
-		var some int
-		some, err = p.w.Write(b[:min(len(b), exportPiece)])
-		n, b = n+some, b[some:]
-	}
-	p.gone = p.gone || err != nil
-	return n, err
-}
-
-// flush hands on what the server gathered.
-func (p *pieces) flush() error {
-	_ = p.control.SetWriteDeadline(time.Now().Add(maxExportStall)) // as in Write
-	err := p.control.Flush()
-	if errors.Is(err, http.ErrNotSupported) {
-		return nil
-	}
-	p.gone = p.gone || err != nil
-	return err
-}
-
-// breakOff makes the answer end as if the connection was lost: the server, which
-// would otherwise write the end that makes it look whole, has no time for that.
-func (p *pieces) breakOff() {
-	_ = p.control.SetWriteDeadline(time.Unix(1, 0)) // as in Write
-}
 
 // A fileSink writes an export as a file.
 type fileSink struct {
@@ -92,7 +56,7 @@ func (f *fileSink) close(context.Context) error { return nil }
 // A headless writer leaves out the first line: the file that is gone on with has
 // one.
 type headless struct {
-	out  *pieces
+	out  *stream.Pieces
 	done bool
 }
 
@@ -153,7 +117,7 @@ func (l *lines) page(next *store.Cursor) error {
 	if err := l.write(); err != nil {
 		return err
 	}
-	return l.x.out.flush()
+	return l.x.out.Flush()
 }
 
 func (l *lines) sum() (string, error) { return "", nil }

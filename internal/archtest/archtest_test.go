@@ -33,7 +33,7 @@ const strict = true
 var layers = [][]string{
 	{"event", "catalogue", "internal/disk"},
 	{"proof", "internal/registry", "internal/journal", "internal/query", "internal/retain", "internal/geo", "internal/gen", "internal/sample"},
-	{".", "internal/view", "internal/auth", "internal/denial", "internal/reader", "internal/segment", "internal/export", "internal/config"},
+	{".", "internal/view", "internal/auth", "internal/denial", "internal/reader", "internal/segment", "internal/export", "internal/config", "internal/stream"},
 	{"internal/intake", "internal/tree", "internal/store", "internal/signin"}, // the desk, views, and who comes in
 	{"internal/keeper", "internal/backup"}, // what is done to a whole store
 	{"internal/reading"},                   // what each reader gets of it

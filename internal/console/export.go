@@ -5,21 +5,17 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"time"
 
 	"github.com/custody-log/custody/event"
 	"github.com/custody-log/custody/internal/export"
 	"github.com/custody-log/custody/internal/intake"
 	"github.com/custody-log/custody/internal/reading"
 	"github.com/custody-log/custody/internal/store"
+	"github.com/custody-log/custody/internal/stream"
 )
 
-// Limits of exports.
-const (
-	maxExports     = 2                // at once; each may take 64 MiB
-	exportPiece    = 256 << 10        // 256 KiB, written to a browser at a time
-	maxExportStall = 30 * time.Second // that a browser may take for a piece
-)
+// maxExports is how many exports run at once; each may take 64 MiB.
+const maxExports = 2
 
 // export answers with all events of a view, as the visitor sees them, as a file.
 // What is masked stays so. That it was made is an event.
@@ -58,7 +54,7 @@ func (c *Console) export(w http.ResponseWriter, v *visit) error {
 	default:
 		return errBusy
 	}
-	x := &exporting{console: c, view: s, format: format, out: &pieces{w: w, control: http.NewResponseController(w)}}
+	x := &exporting{console: c, view: s, format: format, out: stream.NewPieces(w)}
 	order := export.Newest
 	if s.Oldest {
 		order = export.Oldest
@@ -74,11 +70,11 @@ func (c *Console) export(w http.ResponseWriter, v *visit) error {
 	if v.Method == http.MethodHead {
 		return nil
 	}
-	ctx, cancel := c.untilStopping(v.Context())
+	ctx, cancel := stream.Until(v.Context(), c.Stopping)
 	defer cancel()
 	if err := x.run(ctx, v, request); err != nil {
-		x.out.breakOff()
-		if ctx.Err() == nil && !x.out.gone {
+		x.out.BreakOff()
+		if ctx.Err() == nil && !x.out.Gone {
 			c.Log.ErrorContext(ctx, "an export broke off", "rows", x.rows, "err", err)
 		}
 	}
@@ -96,7 +92,7 @@ type exporting struct {
 	view    *view
 	format  export.Format
 	writer  *export.Writer
-	out     *pieces
+	out     *stream.Pieces
 	rows    int64
 }
 
@@ -134,29 +130,4 @@ func (x *exporting) record(ctx context.Context, v *visit, cut error) error {
 	}
 	_, err := x.console.Room.Desk.Record(context.WithoutCancel(ctx), intake.OwnSource, e)
 	return err
-}
-
-// A pieces writes to a browser in pieces, each of which may take its time.
-type pieces struct {
-	w       http.ResponseWriter
-	control *http.ResponseController
-	gone    bool // the browser cannot be written to
-}
-
-// Write implements [io.Writer].
-func (p *pieces) Write(b []byte) (n int, err error) {
-	for len(b) > 0 && err == nil {
-		_ = p.control.SetWriteDeadline(time.Now().Add(maxExportStall)) // not every connection can
-		var some int
-		some, err = p.w.Write(b[:min(len(b), exportPiece)])
-		n, b = n+some, b[some:]
-	}
-	p.gone = p.gone || err != nil
-	return n, err
-}
-
-// breakOff makes the answer end as if the connection was lost: the server, which
-// would otherwise write the end that makes it look whole, has no time for that.
-func (p *pieces) breakOff() {
-	_ = p.control.SetWriteDeadline(time.Unix(1, 0)) // as in Write
 }

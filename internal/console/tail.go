@@ -2,23 +2,17 @@ package console
 
 import (
 	"bytes"
-	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"strconv"
-	"time"
 
 	"github.com/custody-log/custody/internal/journal"
-	"github.com/custody-log/custody/internal/query"
+	"github.com/custody-log/custody/internal/reading"
+	"github.com/custody-log/custody/internal/stream"
 )
 
-// Limits of following the log.
-const (
-	maxTailStall = 10 * time.Second // that a browser may take for what was written
-	tailBeat     = 15 * time.Second // without anything to say
-	tailRecords  = 256              // looked at in one go
-)
+// tailRecords is how many records are looked at in one go.
+const tailRecords = 256
 
 // tail sends events of a view as they come, each as the HTML that lists it, as
 // server-sent events. Who is slow or away costs nothing but a connection, and
@@ -44,19 +38,25 @@ func (c *Console) tail(w http.ResponseWriter, v *visit) error {
 	default:
 		return errBusy
 	}
-	t := &tailing{console: c, visit: v, query: s.whole, next: next, w: w, control: http.NewResponseController(w)}
-	h := w.Header()
-	h.Set("Content-Type", "text/event-stream")
-	h.Set("Cache-Control", "no-store")
-	h.Set("Connection", "close")     // the deadlines of this answer are not for another
-	h.Set("X-Accel-Buffering", "no") // asks proxies to pass on what comes as it comes
+	t := &stream.Tail{
+		Next: next, Wait: c.Journal.Wait, Over: func() bool { return v.SignedIn() && !c.watching(v.Request).SignedIn() },
+		Read: func(from journal.Seq) ([]byte, journal.Seq, error) {
+			events, next, err := c.Room.Follow(v.Reader, s.whole, from, tailRecords)
+			if err != nil {
+				return nil, from, err
+			}
+			out, err := c.messages(events)
+			return out, next, err
+		},
+	}
+	t.Open(w)
 	if v.Method == http.MethodHead {
 		return nil
 	}
-	ctx, cancel := c.untilStopping(v.Context())
+	ctx, cancel := stream.Until(v.Context(), c.Stopping)
 	defer cancel()
-	if err := t.run(ctx); err != nil && ctx.Err() == nil && !t.gone {
-		c.Log.ErrorContext(ctx, "a page stopped following the log", "next", t.next, "err", err)
+	if err := t.Run(ctx); err != nil {
+		c.Log.ErrorContext(ctx, "a page stopped following the log", "next", t.Next, "err", err)
 	}
 	return nil // the answer has begun
 }
@@ -78,76 +78,13 @@ func (c *Console) tailStart(v *visit) (journal.Seq, error) {
 	return journal.Seq(n) + seen, nil
 }
 
-// untilStopping returns a context that also ends when the server is about to
-// stop.
-func (c *Console) untilStopping(ctx context.Context) (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithCancel(ctx)
-	if c.Stopping != nil {
-		go func() {
-			select {
-			case <-c.Stopping:
-				cancel()
-			case <-ctx.Done():
-			}
-		}()
-	}
-	return ctx, cancel
-}
-
-// A tailing is one page that follows the log.
-type tailing struct {
-	console *Console
-	visit   *visit
-	query   *query.Query
-	next    journal.Seq // the first record not looked at yet
-	w       http.ResponseWriter
-	control *http.ResponseController
-	sent    time.Time
-	gone    bool // the browser cannot be written to
-}
-
-// run sends what comes until ctx or the session ends, or the browser is gone.
-func (t *tailing) run(ctx context.Context) error {
-	if err := t.send([]byte("retry: 1000\n\n")); err != nil {
-		return err
-	}
-	for ctx.Err() == nil {
-		wait, cancel := context.WithDeadline(ctx, t.sent.Add(tailBeat))
-		err := t.console.Journal.Wait(wait, t.next)
-		cancel()
-		if t.over() {
-			return nil
-		}
-		switch {
-		case err == nil:
-			err = t.pass()
-		case errors.Is(err, context.DeadlineExceeded):
-			err = t.beat()
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// over reports whether the session that the page was opened in is over.
-func (t *tailing) over() bool {
-	return t.visit.SignedIn() && !t.console.watching(t.visit.Request).SignedIn()
-}
-
-// pass sends the events among the next records.
-func (t *tailing) pass() error {
-	events, next, err := t.console.Room.Follow(t.visit.Reader, t.query, t.next, tailRecords)
-	if err != nil {
-		return err
-	}
-	t.next = next
+// messages returns events as messages of the stream, each the HTML that lists it.
+func (c *Console) messages(events []*reading.Shown) ([]byte, error) {
 	var out bytes.Buffer
 	for _, e := range events {
 		var item bytes.Buffer
-		if err := t.console.drawn.ExecuteTemplate(&item, "row", t.console.rowOf(e)); err != nil {
-			return err
+		if err := c.drawn.ExecuteTemplate(&item, "row", c.rowOf(e)); err != nil {
+			return nil, err
 		}
 		fmt.Fprintf(&out, "id: %d\nevent: row\n", e.Seq)
 		for line := range bytes.Lines(item.Bytes()) {
@@ -155,32 +92,5 @@ func (t *tailing) pass() error {
 		}
 		out.WriteByte('\n')
 	}
-	if out.Len() > 0 {
-		return t.send(out.Bytes())
-	}
-	if time.Since(t.sent) >= tailBeat {
-		return t.beat()
-	}
-	return nil
-}
-
-// beat tells the browser, and whatever is between, that the log is there.
-func (t *tailing) beat() error {
-	out := []byte(": nothing new\n")
-	if t.next > 0 {
-		out = fmt.Appendf(out, "id: %d\n", t.next-1)
-	}
-	return t.send(append(out, '\n'))
-}
-
-// send writes to the browser and waits until it is on its way.
-func (t *tailing) send(out []byte) error {
-	now := time.Now()
-	_ = t.control.SetWriteDeadline(now.Add(maxTailStall)) // not every connection can
-	_, err := t.w.Write(out)
-	if err == nil {
-		err = t.control.Flush()
-	}
-	t.sent, t.gone = now, err != nil
-	return err
+	return out.Bytes(), nil
 }
