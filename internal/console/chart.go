@@ -39,7 +39,7 @@ func newChart(buckets []store.Bucket, interval store.Interval, address func(afte
 	if len(buckets) == 0 || len(buckets) > maxBars || interval == store.None {
 		return nil
 	}
-	first, last := buckets[0].Time, after(buckets[len(buckets)-1].Time, interval)
+	first, last := buckets[0].Time, interval.Next(buckets[len(buckets)-1].Time)
 	span := last.Sub(first).Seconds()
 	if span <= 0 {
 		return nil
@@ -49,7 +49,7 @@ func newChart(buckets []store.Bucket, interval store.Interval, address func(afte
 		ch.Most = max(ch.Most, b.Count)
 	}
 	for _, b := range buckets {
-		end := after(b.Time, interval)
+		end := interval.Next(b.Time)
 		x := b.Time.Sub(first).Seconds() / span * chartWidth
 		w := end.Sub(b.Time).Seconds() / span * chartWidth
 		h := max(3, float64(b.Count)/float64(ch.Most)*(chartHeight-4)) // one event among thousands is seen, too
@@ -68,22 +68,4 @@ func (b bar) Inner() float64 {
 		return b.W - min(b.W*0.15, 4)
 	}
 	return b.W
-}
-
-// after returns the end of an interval that begins at t.
-func after(t time.Time, interval store.Interval) time.Time {
-	switch interval {
-	case store.Minute:
-		return t.Add(time.Minute)
-	case store.Hour:
-		return t.Add(time.Hour)
-	case store.Week:
-		return t.AddDate(0, 0, 7)
-	case store.Month:
-		return t.AddDate(0, 1, 0)
-	case store.Year:
-		return t.AddDate(1, 0, 0)
-	case store.None, store.Automatic, store.Day:
-	}
-	return t.AddDate(0, 0, 1)
 }

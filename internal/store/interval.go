@@ -32,29 +32,63 @@ func ParseInterval(s string) (Interval, bool) {
 	return None, false
 }
 
+// Begin returns when the bucket of a time begins, which must be in UTC.
+func (i Interval) Begin(at time.Time) time.Time {
+	year, month, day := at.Date()
+	switch i { //nolint:exhaustive // the others are no lengths
+	case Minute:
+		return at.Truncate(time.Minute)
+	case Hour:
+		return at.Truncate(time.Hour)
+	case Week:
+		return time.Date(year, month, day-(int(at.Weekday())+6)%7, 0, 0, 0, 0, time.UTC)
+	case Month:
+		return time.Date(year, month, 1, 0, 0, 0, 0, time.UTC)
+	case Year:
+		return time.Date(year, 1, 1, 0, 0, 0, 0, time.UTC)
+	default:
+		return time.Date(year, month, day, 0, 0, 0, 0, time.UTC)
+	}
+}
+
+// Next returns when the bucket after the one that begins at a time begins.
+func (i Interval) Next(begin time.Time) time.Time {
+	switch i { //nolint:exhaustive // the others are no lengths
+	case Minute:
+		return begin.Add(time.Minute)
+	case Hour:
+		return begin.Add(time.Hour)
+	case Week:
+		return begin.AddDate(0, 0, 7)
+	case Month:
+		return begin.AddDate(0, 1, 0)
+	case Year:
+		return begin.AddDate(1, 0, 0)
+	default:
+		return begin.AddDate(0, 0, 1)
+	}
+}
+
 // span returns the bucket of a time: from its first microsecond to before end.
 func (i Interval) span(micros int64) (first, end int64) {
-	at := time.UnixMicro(micros).UTC()
-	year, month, day := at.Date()
-	var a, b time.Time
-	switch i { //nolint:exhaustive // the others are alike
-	case Minute:
-		a = at.Truncate(time.Minute)
-		b = a.Add(time.Minute)
-	case Hour:
-		a = at.Truncate(time.Hour)
-		b = a.Add(time.Hour)
-	case Week:
-		monday := day - (int(at.Weekday())+6)%7
-		a, b = time.Date(year, month, monday, 0, 0, 0, 0, time.UTC), time.Date(year, month, monday+7, 0, 0, 0, 0, time.UTC)
-	case Month:
-		a, b = time.Date(year, month, 1, 0, 0, 0, 0, time.UTC), time.Date(year, month+1, 1, 0, 0, 0, 0, time.UTC)
-	case Year:
-		a, b = time.Date(year, 1, 1, 0, 0, 0, 0, time.UTC), time.Date(year+1, 1, 1, 0, 0, 0, 0, time.UTC)
-	default:
-		a, b = time.Date(year, month, day, 0, 0, 0, 0, time.UTC), time.Date(year, month, day+1, 0, 0, 0, 0, time.UTC)
+	begin := i.Begin(time.UnixMicro(micros).UTC())
+	return begin.UnixMicro(), i.Next(begin).UnixMicro()
+}
+
+// IntervalOf returns the interval for a span of time, for 30 to 200 buckets.
+func IntervalOf(span time.Duration) Interval {
+	const day = 24 * time.Hour
+	switch {
+	case span <= 3*time.Hour:
+		return Minute
+	case span <= 4*day:
+		return Hour
+	case span <= 200*day:
+		return Day
+	case span <= 3*365*day:
+		return Week
 	}
-	return a.UnixMicro(), b.UnixMicro()
+	return Month
 }
 
 // bucketed counts rows by time.
@@ -85,17 +119,7 @@ func (s *Store) interval(q *query.Query) Interval {
 	after, before := q.Span()
 	oldest, newest := s.Times()
 	after, before = max(after, oldest), min(before, newest)
-	switch span := time.Duration(max(0, before-after)) * time.Microsecond; {
-	case span <= 3*time.Hour:
-		return Minute
-	case span <= 4*24*time.Hour:
-		return Hour
-	case span <= 200*24*time.Hour:
-		return Day
-	case span <= 3*365*24*time.Hour:
-		return Week
-	}
-	return Month
+	return IntervalOf(time.Duration(max(0, before-after)) * time.Microsecond)
 }
 
 // Times returns the times of the oldest and the newest event, in microseconds
