@@ -122,10 +122,7 @@ func roleChange(e *reading.Shown) (old, role string) {
 
 // team takes in what happened to the role of a team.
 func (p *projectFold) team(e *reading.Shown, verb string, m Mark, unsure bool) {
-	w := Who{Type: "team", Name: textOf(e, "metadata.team")}
-	if teams := subjectsOf(e, "team"); len(teams) > 0 {
-		w = teams[0].Who
-	}
+	w := subjectOr(e, "team", "metadata.team")
 	if w.Ref() == "" {
 		p.nameless++
 		return
@@ -135,10 +132,7 @@ func (p *projectFold) team(e *reading.Shown, verb string, m Mark, unsure bool) {
 
 // org takes in that the project came to an organization, or left it.
 func (p *projectFold) org(e *reading.Shown, verb string, m Mark, unsure bool) {
-	w := Who{Type: "org", Name: textOf(e, "metadata.org")}
-	if orgs := subjectsOf(e, "org"); len(orgs) > 0 {
-		w = orgs[0].Who
-	}
+	w := subjectOr(e, "org", "metadata.org")
 	if w.Ref() == "" {
 		p.nameless++
 		return

@@ -1,6 +1,7 @@
 package dossier
 
 import (
+	"cmp"
 	"strings"
 
 	"github.com/custody-log/custody/internal/reading"
@@ -125,10 +126,7 @@ func (f *rosterFold) leave(w Who, m Mark, unsure bool) {
 
 // service takes in that a service account came or went.
 func (f *rosterFold) service(e *reading.Shown, verb string, m Mark, unsure bool) {
-	w := Who{Type: "service", Name: textOf(e, "metadata.name")}
-	if services := subjectsOf(e, "service"); len(services) > 0 {
-		w = services[0].Who
-	}
+	w := subjectOr(e, "service", "metadata.name")
 	switch verb {
 	case "create":
 		f.members.begin(w, "service", m, unsure)
@@ -139,13 +137,8 @@ func (f *rosterFold) service(e *reading.Shown, verb string, m Mark, unsure bool)
 
 // of returns the team that e is about; it is made known if it is not.
 func (f *rosterFold) of(e *reading.Shown) *teamFold {
-	w := Who{Type: "team", Name: textOf(e, "metadata.team")}
-	if teams := subjectsOf(e, "team"); len(teams) > 0 {
-		w = teams[0].Who
-		if w.Name == "" {
-			w.Name = textOf(e, "metadata.team")
-		}
-	}
+	w := subjectOr(e, "team", "metadata.team")
+	w.Name = cmp.Or(w.Name, textOf(e, "metadata.team"))
 	if was := textOf(e, "metadata.previous_team_name"); was != "" && w.ID == "" {
 		w.Name = was
 	}

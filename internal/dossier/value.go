@@ -166,6 +166,15 @@ type subject struct {
 	Role    string
 }
 
+// subjectOr returns the first subject of e of a type, or who a field names where the
+// event has none.
+func subjectOr(e *reading.Shown, kind, field string) Who {
+	if list := subjectsOf(e, kind); len(list) > 0 {
+		return list[0].Who
+	}
+	return Who{Type: kind, Name: textOf(e, field)}
+}
+
 // subjectsOf returns the subjects of e, of the given type if that is not "".
 func subjectsOf(e *reading.Shown, kind string) []subject {
 	var list []subject
