@@ -37,7 +37,7 @@ func OpenRead(c Config) (*Store, error) {
 		return nil, fmt.Errorf("store: there is no %s: %w", manifestName, fs.ErrNotExist)
 	}
 	s := newStore(c)
-	s.manifest = m
+	s.manifest, s.openKey = m, [16]byte(m.OpenKey)
 	return s, s.openAll()
 }
 

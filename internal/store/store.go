@@ -92,7 +92,8 @@ type Store struct {
 	cache *segment.Cache
 	quiet *segment.Cache // for reading segments whole, which must not push out what is asked for
 
-	parts Parts
+	parts   Parts
+	openKey [16]byte // the manifest's, which never changes
 
 	// mu guards what stands below. It is held for writing while records are taken
 	// in or segments replaced, and for reading while tables are looked at.
@@ -149,7 +150,7 @@ func Open(c Config) (*Store, error) {
 			return nil, err
 		}
 	}
-	s.manifest = m
+	s.manifest, s.openKey = m, [16]byte(m.OpenKey)
 	if err := s.removeOrphans(); err != nil {
 		return nil, err
 	}
@@ -221,7 +222,7 @@ type Parts struct {
 func (s *Store) Connect(p Parts) { s.parts = p }
 
 // OpenKey returns the key of the log's open secrets, see [event.OpenSecret].
-func (s *Store) OpenKey() [16]byte { return [16]byte(s.manifest.OpenKey) }
+func (s *Store) OpenKey() [16]byte { return s.openKey }
 
 // Sealed returns the position before which all records are in segments.
 func (s *Store) Sealed() journal.Seq {
