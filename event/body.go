@@ -31,10 +31,12 @@ func (f *StoredField) append(dst []byte) []byte {
 	switch {
 	case f.Erased:
 		dst = append(dst, head|flagErased)
-		return append(dst, f.Digest[:]...)
+		digest := f.Digest()
+		return append(dst, digest[:]...)
 	case f.Explicit:
 		dst = append(dst, head|flagExplicit)
-		dst = append(dst, f.Salt[:]...)
+		salt := f.Salt()
+		dst = append(dst, salt[:]...)
 	default:
 		dst = append(dst, head)
 	}

@@ -55,13 +55,12 @@ func (r *Record) bury(chosen []int) {
 	digests, salts := r.Digests()
 	for i := range r.Fields {
 		if f := &r.Fields[i]; f.Private && !f.Erased {
-			f.Explicit, f.Salt = true, salts[i]
+			f.Carry(salts[i])
 		}
 	}
 	for _, i := range chosen {
 		f := &r.Fields[i]
-		f.Erased, f.Digest = true, digests[i]
-		f.Explicit, f.Salt, f.Value = false, Salt{}, nil
+		f.Bury(digests[i])
 	}
 	clear(r.Secrets.Private[:])
 }

@@ -26,8 +26,8 @@ const (
 // A Field is one named, typed value of an event.
 type Field struct {
 	Name  string
-	Type  Type
 	Value []byte // see [Type]; nil once erased
+	Type  Type
 
 	// Private says that the field is personal: its salt comes from the private
 	// secret, which an erasure destroys. It is not part of what is committed to.
@@ -50,6 +50,12 @@ func (f *Field) lookUp() {
 	if f.rank == 0 {
 		f.code, f.rank = uint16(CodeOf(f.Name)), uint16(rankOf(f.Name))
 	}
+}
+
+// before reports whether f comes before g in bytewise order of names. Both have
+// been looked up.
+func (f *Field) before(g *Field) bool {
+	return f.rank < g.rank || f.rank == g.rank && f.Name < g.Name
 }
 
 // Fields are the fields of one event, in bytewise order of their names, each

@@ -2,7 +2,10 @@ package event
 
 import (
 	"fmt"
+	"maps"
 	"strings"
+	"sync"
+	"sync/atomic"
 )
 
 // The names below have codes in the record. Their order is frozen: a new name
@@ -113,4 +116,42 @@ func CodeOf(name string) int {
 		return MetadataCode
 	}
 	return literalCode
+}
+
+// A nameCache holds names of members of metadata, by what follows the prefix: one
+// string for all records that are decoded. It may be used concurrently.
+type nameCache struct {
+	names atomic.Pointer[map[string]string] // replaced, never changed
+	mu    sync.Mutex                        // held by who replaces it
+}
+
+// maxCachedNames is many more than the catalogue has. Names beyond it are made
+// anew each time.
+const maxCachedNames = 1024
+
+var metadataNames nameCache
+
+func (c *nameCache) find(rest []byte) (name string, ok bool) {
+	names := c.names.Load()
+	if names == nil {
+		return "", false
+	}
+	name, ok = (*names)[string(rest)]
+	return name, ok
+}
+
+func (c *nameCache) add(name string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var names map[string]string
+	if old := c.names.Load(); old != nil {
+		if len(*old) >= maxCachedNames {
+			return
+		}
+		names = maps.Clone(*old)
+	} else {
+		names = make(map[string]string)
+	}
+	names[name[len(metadataPrefix):]] = name
+	c.names.Store(&names)
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 	"unicode/utf8"
 )
 
@@ -43,10 +44,41 @@ type Record struct {
 // A StoredField is a field of a record.
 type StoredField struct {
 	Field
-	Erased   bool
-	Digest   Digest // of an erased field
-	Explicit bool
-	Salt     Salt // of a field that carries its own
+	Erased   bool // value and salt are gone, see [StoredField.Digest]
+	Explicit bool // it carries its own salt, see [StoredField.Salt]
+
+	// The digest of an erased field, or the salt of one that carries its own; nil
+	// otherwise, and where neither is known. Few fields have either, and all are
+	// copied: so it stands elsewhere. It is never written to.
+	proof *Digest
+}
+
+// Digest returns the digest of an erased field, or zeros if it is not known.
+func (f *StoredField) Digest() Digest {
+	if !f.Erased || f.proof == nil {
+		return Digest{}
+	}
+	return *f.proof
+}
+
+// Salt returns the salt that a field carries, or zeros if it carries none.
+func (f *StoredField) Salt() Salt {
+	if !f.Explicit || f.proof == nil {
+		return Salt{}
+	}
+	return Salt(f.proof[:SaltBytes])
+}
+
+// Bury takes the value of a field and the salt that it carries out of it; d is
+// its digest.
+func (f *StoredField) Bury(d Digest) {
+	f.Erased, f.Explicit, f.Value, f.proof = true, false, nil, &d
+}
+
+// Carry makes a field that is not erased carry its own salt.
+func (f *StoredField) Carry(s Salt) {
+	f.Explicit, f.proof = true, new(Digest)
+	copy(f.proof[:], s[:])
 }
 
 // AppendRecord appends the record of f, with fresh secrets s, to dst. It
@@ -152,17 +184,18 @@ func (r *Record) Decode(body []byte) error {
 	copy(r.Secrets.Open[:], body[4:])
 	copy(r.Secrets.Private[:], body[4+SecretBytes:])
 	copy(r.Commitment[:], body[commitmentAt:])
-	r.Fields = r.Fields[:0]
+	r.Fields = slices.Grow(r.Fields[:0], n)
 	d := decoder{body: body, at: recordHeadBytes}
 	for i := range n {
-		f := d.field()
-		if d.err == nil && i > 0 && r.Fields[i-1].Name >= f.Name {
+		r.Fields = r.Fields[:i+1]
+		f := &r.Fields[i]
+		d.field(f)
+		if d.err == nil && i > 0 && !r.Fields[i-1].before(&f.Field) {
 			d.err = fmt.Errorf("%w: field %d is out of order", ErrRecord, i)
 		}
 		if d.err != nil {
 			return d.err
 		}
-		r.Fields = append(r.Fields, f)
 	}
 	if d.at != len(body) {
 		return fmt.Errorf("%w: %d bytes too many", ErrRecord, len(body)-d.at)
@@ -177,27 +210,31 @@ type decoder struct {
 	err  error
 }
 
-func (d *decoder) field() (f StoredField) {
-	name, code, rank := d.name()
-	f.Name, f.code, f.rank = name, uint16(code), uint16(rank)
-	head := d.bytes(1)
-	if d.err != nil {
-		return f
+// field reads a field into f, whatever is in it.
+func (d *decoder) field(f *StoredField) {
+	d.name(&f.Field)
+	f.Value, f.proof = nil, nil
+	head := byte(0)
+	if b := d.bytes(1); d.err == nil {
+		head = b[0]
 	}
-	f.Type = Type(head[0] & typeMask)
-	f.Private = head[0]&flagPrivate != 0
-	f.Erased = head[0]&flagErased != 0
-	f.Explicit = head[0]&flagExplicit != 0
-	if head[0]&^flagsKnown != 0 || f.Erased && f.Explicit || f.Explicit && !f.Private {
-		d.err = fmt.Errorf("%w: field %q has flags %#x", ErrRecord, f.Name, head[0])
-		return f
+	f.Type = Type(head & typeMask)
+	f.Private = head&flagPrivate != 0
+	f.Erased = head&flagErased != 0
+	f.Explicit = head&flagExplicit != 0
+	if d.err == nil && (head&^flagsKnown != 0 || f.Erased && f.Explicit || f.Explicit && !f.Private) {
+		d.err = fmt.Errorf("%w: field %q has flags %#x", ErrRecord, f.Name, head)
 	}
 	if f.Explicit {
-		copy(f.Salt[:], d.bytes(SaltBytes))
+		if b := d.bytes(SaltBytes); d.err == nil {
+			f.Carry(Salt(b))
+		}
 	}
 	if f.Erased {
-		copy(f.Digest[:], d.bytes(DigestBytes))
-		return f
+		if b := d.bytes(DigestBytes); d.err == nil {
+			f.Bury(Digest(b))
+		}
+		return
 	}
 	f.Value = d.bytes(d.uvarint())
 	if d.err == nil {
@@ -205,30 +242,50 @@ func (d *decoder) field() (f StoredField) {
 			d.err = fmt.Errorf("%w: field %q: %w", ErrRecord, f.Name, err)
 		}
 	}
-	return f
 }
 
-func (d *decoder) name() (name string, code, rank int) {
-	code = d.uvarint()
+// name reads the name of f.
+func (d *decoder) name(f *Field) {
+	f.Name, f.code, f.rank = "", 0, 0
+	code := d.uvarint()
 	if d.err != nil {
-		return "", 0, 0
+		return
 	}
 	switch {
-	case code == literalCode || code == MetadataCode:
-		rest := string(d.bytes(d.uvarint()))
-		name = rest
-		if code == MetadataCode {
-			name = metadataPrefix + rest
+	case code == MetadataCode:
+		rest := d.bytes(d.uvarint())
+		if d.err == nil {
+			f.Name, d.err = metadataName(rest)
 		}
-		if d.err == nil && (CodeOf(name) != code || name == "" || len(name) > MaxNameBytes || !utf8.ValidString(name)) {
-			d.err = fmt.Errorf("%w: name %q", ErrRecord, name)
+	case code == literalCode:
+		f.Name = string(d.bytes(d.uvarint()))
+		if d.err == nil && (CodeOf(f.Name) != code || !isName(f.Name)) {
+			d.err = fmt.Errorf("%w: name %q", ErrRecord, f.Name)
 		}
-		return name, code, rankOf(name)
+		f.rank = uint16(rankOf(f.Name))
+		return
 	case code < CodeLimit && table.byCode[code] != "":
-		return table.byCode[code], code, table.ranks[code]
+		f.Name = table.byCode[code]
+	default:
+		d.err = fmt.Errorf("%w: name code %d", ErrRecord, code)
+		return
 	}
-	d.err = fmt.Errorf("%w: name code %d", ErrRecord, code)
-	return "", 0, 0
+	f.code, f.rank = uint16(code), uint16(table.ranks[code])
+}
+
+func isName(s string) bool { return s != "" && len(s) <= MaxNameBytes && utf8.ValidString(s) }
+
+// metadataName returns the name of the member of metadata that is called rest.
+func metadataName(rest []byte) (string, error) {
+	if name, ok := metadataNames.find(rest); ok {
+		return name, nil
+	}
+	name := metadataPrefix + string(rest)
+	if len(rest) == 0 || !isName(name) {
+		return "", fmt.Errorf("%w: name %q", ErrRecord, name)
+	}
+	metadataNames.add(name)
+	return name, nil
 }
 
 func (d *decoder) uvarint() int {
@@ -267,10 +324,10 @@ func (r *Record) Digests() ([]Digest, []Salt) {
 		f := &r.Fields[i]
 		switch {
 		case f.Erased:
-			digests[i] = f.Digest
+			digests[i] = f.Digest()
 			continue
 		case f.Explicit:
-			all[i] = f.Salt
+			all[i] = f.Salt()
 		default:
 			all[i] = *from.at(i, f.Private)
 		}
@@ -298,12 +355,13 @@ func (r *Record) Verify() error {
 	for i := range r.Fields {
 		f := &r.Fields[i]
 		if f.Erased {
-			w.digests = append(w.digests, f.Digest[:]...)
+			digest := f.Digest()
+			w.digests = append(w.digests, digest[:]...)
 			continue
 		}
 		salt := w.salts.at(i, f.Private)
 		if f.Explicit {
-			salt = &f.Salt
+			*salt = f.Salt()
 		}
 		w.committed = appendCommitted(w.committed[:0], salt, f.Name, f.Type, f.Value)
 		digest := sha256.Sum256(w.committed)

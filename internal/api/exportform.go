@@ -148,7 +148,7 @@ func (l *recordLines) row(_ context.Context, r *export.Row) error {
 	bare.Secrets = event.Secrets{}
 	for i := range bare.Fields {
 		if f := &bare.Fields[i]; f.Explicit {
-			f.Explicit, f.Salt = false, event.Salt{}
+			f.Explicit = false
 		}
 	}
 	return l.line(rowLine{Seq: r.Seq, Severity: r.Severity, Text: r.Text, Record: bare.AppendBody(nil)})

@@ -328,11 +328,9 @@ func (r *Reader) fillException(f *event.StoredField) {
 	}
 	switch take(1)[0] {
 	case fieldErased:
-		f.Erased, f.Value = true, nil
-		f.Digest = event.Digest(take(event.DigestBytes))
+		f.Bury(event.Digest(take(event.DigestBytes)))
 	case fieldKept:
-		f.Explicit = true
-		f.Salt = event.Salt(take(event.SaltBytes))
+		f.Carry(event.Salt(take(event.SaltBytes)))
 		n, size := binary.Uvarint(r.erased)
 		if size <= 0 {
 			panic(damagef("an exception ends early"))

@@ -53,7 +53,7 @@ func differ(a, b *event.Record) string {
 	for i := range a.Fields {
 		x, y := &a.Fields[i], &b.Fields[i]
 		if x.Name != y.Name || x.Type != y.Type || x.Private != y.Private || x.Erased != y.Erased || x.Explicit != y.Explicit ||
-			x.Salt != y.Salt || x.Digest != y.Digest || !bytes.Equal(x.Value, y.Value) {
+			x.Salt() != y.Salt() || x.Digest() != y.Digest() || !bytes.Equal(x.Value, y.Value) {
 			return fmt.Sprintf("field %+v %q, want %+v %q", x, x.Value, y, y.Value)
 		}
 	}

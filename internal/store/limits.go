@@ -70,7 +70,7 @@ func (l *limits) pass(micros int64, record *event.Record) (keep, hidden bool) {
 	digests, _ := record.Digests()
 	for i := range record.Fields {
 		if f := &record.Fields[i]; f.Private && !f.Erased {
-			f.Erased, f.Explicit, f.Value, f.Digest, f.Salt = true, false, nil, digests[i], event.Salt{}
+			f.Bury(digests[i])
 			hidden = true
 		}
 	}
