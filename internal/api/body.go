@@ -26,7 +26,7 @@ const (
 	maxWindow     = 8 << 20             // 8 MiB, which a zstd frame may look back
 	maxAdminBytes = 16 << 10            // 16 KiB, of any other body
 	firstBytes    = 4 << 10             // what a buffer begins with
-	maxKeptBytes  = 1 << 20             // a larger buffer is not used again
+	maxKeptBytes  = 4 << 20             // a larger buffer is not used again
 )
 
 // The limits as an answer names them.

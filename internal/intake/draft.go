@@ -39,7 +39,7 @@ type drafted struct {
 }
 
 // maxKeptBytes bounds what a draft keeps between submissions.
-const maxKeptBytes = 1 << 20
+const maxKeptBytes = 4 << 20
 
 func (b *draft) reset(from Origin) {
 	b.from, b.inside = from, false

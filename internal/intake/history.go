@@ -19,7 +19,6 @@ import (
 type History struct {
 	cursor  journal.Seq
 	sources sources
-	record  event.Record // memory of Take
 }
 
 // OpenHistory returns the history that snapshot holds. Without one it returns
@@ -39,30 +38,23 @@ func OpenHistory(snapshot []byte) (*History, error) {
 // one it wants next.
 func (h *History) Cursor() journal.Seq { return h.cursor }
 
-// Take takes in records, which begin at the cursor and have no gaps. A record
-// that is gone tells nothing. It does not check commitments.
-//
-// After an error it has taken in the records before the one that the error
-// names.
-func (h *History) Take(records []journal.Record) error {
-	for _, rec := range records {
-		if rec.Seq != h.cursor {
-			return fmt.Errorf("intake: state of the sources: record %d instead of %d", rec.Seq, h.cursor)
-		}
-		if rec.Body != nil {
-			if err := h.record.Decode(rec.Body); err != nil {
-				return fmt.Errorf("intake: state of the sources: record %d: %w", rec.Seq, err)
-			}
-			h.sources.take(telling(&h.record))
-		}
-		h.cursor++
+// Take takes in the record at seq, which is that at the cursor; nil if it is
+// gone, and tells nothing. It keeps nothing of r and does not check its
+// commitment.
+func (h *History) Take(seq journal.Seq, r *event.Record) error {
+	if seq != h.cursor {
+		return fmt.Errorf("intake: state of the sources: record %d instead of %d", seq, h.cursor)
 	}
+	if r != nil {
+		h.sources.take(telling(r))
+	}
+	h.cursor++
 	return nil
 }
 
 // A told is what one record tells about sources.
 type told struct {
-	source    string
+	source    []byte
 	id        []byte
 	received  time.Time
 	sourceSeq int64        // 0: it has none
@@ -76,14 +68,14 @@ func telling(r *event.Record) (m told) {
 		case codeID:
 			m.id = f.Value
 		case codeSource:
-			m.source = string(f.Value)
+			m.source = f.Value
 		case codeReceived:
 			m.received = f.Time()
 		case codeSourceSeq:
 			m.sourceSeq = f.Int()
 		}
 	}
-	if m.source == OwnSource {
+	if string(m.source) == OwnSource {
 		m.own = r.Open()
 	}
 	return m
@@ -126,7 +118,10 @@ func (all sources) forget() {
 
 // take takes in what a record tells.
 func (all sources) take(m told) {
-	s := all.named(m.source)
+	s, ok := all[string(m.source)]
+	if !ok {
+		s = all.named(string(m.source))
+	}
 	s.lastSeen = m.received
 	if m.sourceSeq > 0 {
 		s.count(m.sourceSeq, m.received)

@@ -140,7 +140,7 @@ func (k *chunk) digest(d *Desk) error {
 		}
 		m := &k.known[i]
 		m.told = telling(&r)
-		m.hash = d.hasher.event(d.hasher.source(m.told.source), m.told.id)
+		m.hash = d.hasher.event(d.hasher.source(string(m.told.source)), m.told.id)
 	}
 	return nil
 }

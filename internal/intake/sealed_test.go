@@ -53,7 +53,7 @@ func seal(t *testing.T, b *bench, n int) *archive {
 		}
 		a.records = append(a.records, records...)
 	}
-	if err := a.history.Take(a.records); err != nil {
+	if err := take(a.history, a.records...); err != nil {
 		t.Fatal(err)
 	}
 	return a

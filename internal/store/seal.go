@@ -22,7 +22,7 @@ const (
 
 	// While records arrive, merging takes one part in mergeShare of the time of
 	// one core.
-	mergeShare = 5
+	mergeShare = 12
 )
 
 // Run seals and merges until ctx ends.
@@ -154,7 +154,7 @@ type written struct {
 }
 
 func (s *Store) sealGeneration(g *generation) error {
-	desk, err := s.snapshot(g)
+	desk, err := s.writeDesk(g)
 	if err != nil {
 		return err
 	}
@@ -190,26 +190,13 @@ func (s *Store) sealGeneration(g *generation) error {
 	return nil
 }
 
-// snapshot writes what the desk knows at the end of g to a new file.
-func (s *Store) snapshot(g *generation) (name string, err error) {
-	if s.parts.Desk == nil {
+// writeDesk writes what the desk must know at the end of g to a new file.
+func (s *Store) writeDesk(g *generation) (name string, err error) {
+	if g.desk == nil {
 		return "", nil
 	}
-	for next := g.first; next < g.end; {
-		records, err := s.parts.Journal.Read(next, int(min(1024, g.end-next)))
-		if err != nil {
-			return "", err
-		}
-		if len(records) == 0 {
-			return "", fmt.Errorf("store: record %d is not there", next)
-		}
-		if err := s.parts.Desk.Take(records); err != nil {
-			return "", err
-		}
-		next += journal.Seq(len(records))
-	}
 	name = s.newName("desk")
-	return name, writeFile(s.cfg.Dir, name, s.parts.Desk.Snapshot())
+	return name, writeFile(s.cfg.Dir, name, g.desk)
 }
 
 func (s *Store) newName(suffix string) string {

@@ -50,9 +50,13 @@ type Tail interface {
 	Drop(ctx context.Context, before journal.Seq) (int, error)
 }
 
-// A Snapshotter keeps what the desk must know about records that are sealed.
+// A Snapshotter keeps what the desk must know about records that are sealed. Its
+// methods are called by one goroutine at a time.
 type Snapshotter interface {
-	Take(records []journal.Record) error
+	// Take takes in the record at seq, which comes after those taken in before.
+	Take(seq journal.Seq, r *event.Record) error
+
+	// Snapshot returns what is to be known of all records taken in.
 	Snapshot() []byte
 }
 
@@ -99,11 +103,12 @@ type Store struct {
 	// in or segments replaced, and for reading while tables are looked at.
 	mu       sync.RWMutex
 	manifest *manifest
-	segments []*handle   // in the order of manifest.Segments
-	active   *generation // being filled
-	frozen   *generation // being sealed, or nil
-	sealed   *sync.Cond  // of mu for writing: frozen has become nil
-	failed   error       // why sealing stopped
+	segments []*handle    // in the order of manifest.Segments
+	active   *generation  // being filled
+	scratch  event.Record // memory of Apply
+	frozen   *generation  // being sealed, or nil
+	sealed   *sync.Cond   // of mu for writing: frozen has become nil
+	failed   error        // why sealing stopped
 
 	spare map[string]*segment.Table // empty tables, by the family they are used to
 
@@ -125,7 +130,7 @@ type generation struct {
 	tables     map[string]*segment.Table // by family
 	rows       int
 	begun      time.Time // when the first row came
-	scratch    event.Record
+	desk       []byte    // of a frozen one: what the desk must know at its end
 }
 
 // Open opens the store in c.Dir, creating it if there is none. Call
@@ -284,17 +289,22 @@ func (s *Store) take(r journal.Record) error {
 	if r.Seq != g.end {
 		return fmt.Errorf("store: given record %d, want %d", r.Seq, g.end)
 	}
-	if err := g.scratch.Decode(r.Body); err != nil {
+	if err := s.scratch.Decode(r.Body); err != nil {
 		return fmt.Errorf("store: record %d: %w", r.Seq, err)
 	}
-	family := s.cfg.Family(textOf(&g.scratch, "tag"))
+	family := s.cfg.Family(textOf(&s.scratch, "tag"))
 	t := g.tables[family]
 	if t == nil {
 		t = s.newTable(family)
 		g.tables[family] = t
 	}
-	if err := t.Add(int64(r.Seq), &g.scratch); err != nil {
+	if err := t.Add(int64(r.Seq), &s.scratch); err != nil {
 		return fmt.Errorf("store: %w", err)
+	}
+	if s.parts.Desk != nil {
+		if err := s.parts.Desk.Take(r.Seq, &s.scratch); err != nil {
+			return fmt.Errorf("store: %w", err)
+		}
 	}
 	if g.rows == 0 {
 		g.begun = s.now()
@@ -339,6 +349,9 @@ func (s *Store) full() bool {
 // freeze hands the tables to Run and begins new ones.
 func (s *Store) freeze() {
 	s.frozen = s.active
+	if s.parts.Desk != nil {
+		s.frozen.desk = s.parts.Desk.Snapshot()
+	}
 	s.active = s.newGeneration(s.frozen.end)
 	s.poke()
 }
