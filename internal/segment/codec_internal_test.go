@@ -336,8 +336,8 @@ func TestHashes(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		const limit = 5000
 		want := map[uint32][]uint32{}
-		var pairs []uint64
-		n := rapid.SampledFrom([]int{0, 1, 10, 300, 6000}).Draw(t, "pairs")
+		var lists wordLists
+		n := rapid.SampledFrom([]int{0, 1, 10, 300, 9000}).Draw(t, "pairs")
 		seed := rapid.Uint64().Draw(t, "seed")
 		for i := range n {
 			x := (seed + uint64(i)) * 0x9e3779b97f4a7c15
@@ -345,15 +345,23 @@ func TestHashes(t *testing.T) {
 			if i%3 == 0 {
 				hash = hash&0xf | 0xabcdef00
 			}
-			pairs = append(pairs, uint64(hash)<<32|uint64(item))
+			lists.add(hash, limit-1-item)
 			want[hash] = append(want[hash], item)
 		}
-		f := reopened(t, func(file *writer) { writeHashes(file, slices.Clone(pairs), limit) })
+		pairs := lists.pairs(func(item uint32) uint32 { return limit - 1 - item })
+		f := reopened(t, func(file *writer) { writeHashes(file, pairs, limit) })
 		h := f.hashes()
 		for hash, items := range want {
 			slices.Sort(items)
 			if got := h.of(hash); !slices.Equal(got, slices.Compact(items)) {
 				t.Fatalf("hash %x finds %v, want %v", hash, got, items)
+			}
+			unsealed := lists.items(nil, hash)
+			for i := range unsealed {
+				unsealed[i] = limit - 1 - unsealed[i]
+			}
+			if got := sorted(unsealed); !slices.Equal(got, slices.Compact(items)) {
+				t.Fatalf("before it is sealed hash %x finds %v, want %v", hash, got, items)
 			}
 			if _, there := want[hash+1]; !there && len(h.of(hash+1)) > 0 {
 				t.Fatalf("hash %x finds something", hash+1)
@@ -457,7 +465,7 @@ func TestRadixSort(t *testing.T) {
 	}
 	want := slices.Clone(a)
 	slices.Sort(want)
-	if got := radixSort(a); !slices.Equal(got, want) {
+	if radixSort(a, make([]uint64, len(a))); !slices.Equal(a, want) {
 		t.Error("numbers are out of order")
 	}
 }

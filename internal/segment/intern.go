@@ -9,9 +9,17 @@ import (
 // An interned gives numbers to values, in the order in which they come. It
 // holds no pointers, which the garbage collector would follow at every turn.
 type interned struct {
-	arena []byte   // all values, side by side
-	ends  []uint32 // of each in arena
-	slots []uint64 // hash and number+1, by hash: open addressing
+	arena []byte         // all values, side by side
+	ends  []uint32       // of each in arena
+	slots []internedSlot // by hash: open addressing
+}
+
+// An internedSlot says where a value is, so that a look reads the slot and the
+// value and nothing else.
+type internedSlot struct {
+	hash       uint32
+	next       uint32 // number+1; 0: the slot is free
+	start, end uint32 // in arena
 }
 
 // len returns how many values there are.
@@ -33,12 +41,13 @@ func (t *interned) number(value []byte) (n uint32, fresh bool) {
 	}
 	hash := uint32(xxhash.Sum64(value))
 	at := t.slot(hash, value)
-	if n := uint32(t.slots[at]); n != 0 {
-		return n - 1, false
+	if next := t.slots[at].next; next != 0 {
+		return next - 1, false
 	}
+	start := uint32(len(t.arena))
 	t.arena = append(t.arena, value...)
 	t.ends = append(t.ends, uint32(len(t.arena)))
-	t.slots[at] = uint64(hash)<<32 | uint64(len(t.ends))
+	t.slots[at] = internedSlot{hash, uint32(len(t.ends)), start, uint32(len(t.arena))}
 	return uint32(len(t.ends)) - 1, true
 }
 
@@ -47,8 +56,8 @@ func (t *interned) find(value []byte) (n uint32, ok bool) {
 	if len(t.ends) == 0 {
 		return 0, false
 	}
-	n = uint32(t.slots[t.slot(uint32(xxhash.Sum64(value)), value)])
-	return n - 1, n != 0
+	next := t.slots[t.slot(uint32(xxhash.Sum64(value)), value)].next
+	return next - 1, next != 0
 }
 
 // slot returns where a value is, or the free slot where it would be.
@@ -56,8 +65,8 @@ func (t *interned) slot(hash uint32, value []byte) uint32 {
 	mask := uint32(len(t.slots) - 1)
 	at := hash & mask
 	for {
-		slot := t.slots[at]
-		if slot == 0 || uint32(slot>>32) == hash && bytes.Equal(t.value(uint32(slot)-1), value) {
+		s := &t.slots[at]
+		if s.next == 0 || s.hash == hash && bytes.Equal(t.arena[s.start:s.end], value) {
 			return at
 		}
 		at = (at + 1) & mask
@@ -66,14 +75,14 @@ func (t *interned) slot(hash uint32, value []byte) uint32 {
 
 func (t *interned) grow() {
 	old := t.slots
-	t.slots = make([]uint64, max(64, 2*len(old)))
+	t.slots = make([]internedSlot, max(64, 2*len(old)))
 	mask := uint32(len(t.slots) - 1)
 	for _, slot := range old {
-		if slot == 0 {
+		if slot.next == 0 {
 			continue
 		}
-		at := uint32(slot>>32) & mask
-		for t.slots[at] != 0 {
+		at := slot.hash & mask
+		for t.slots[at].next != 0 {
 			at = (at + 1) & mask
 		}
 		t.slots[at] = slot

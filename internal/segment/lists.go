@@ -125,10 +125,10 @@ const (
 	idHash      = 3
 )
 
-// writeHashes writes pairs of a hash, in the upper half, and an item below
-// limit. It sorts them.
+// writeHashes writes sorted pairs of a hash, in the upper half, and an item below
+// limit.
 func writeHashes(w *writer, pairs []uint64, limit int) {
-	pairs = slices.Compact(radixSort(pairs))
+	pairs = slices.Compact(pairs)
 	l := listing{limit: limit}
 	var own []uint32
 	var items []uint32
@@ -185,16 +185,16 @@ func (h *hashes) of(hash uint32) []uint32 {
 	return nil
 }
 
-// radixSort sorts by least significant digits first (Knuth, volume 3, section
-// 5.2.5), 11 bits at a time.
-func radixSort(a []uint64) []uint64 {
+// radixSort sorts a by least significant digits first (Knuth, volume 3, section
+// 5.2.5), 11 bits at a time. memory has room for a.
+func radixSort(a, memory []uint64) {
 	if len(a) < 1<<12 {
 		slices.Sort(a)
-		return a
+		return
 	}
 	const digit = 11
-	b := make([]uint64, len(a))
-	counts := make([]int, 1<<digit)
+	from, to := a, memory[:len(a)]
+	var counts [1 << digit]int
 	var all, any uint64 = ^uint64(0), 0
 	for _, x := range a {
 		all &= x
@@ -204,8 +204,8 @@ func radixSort(a []uint64) []uint64 {
 		if (all^any)>>shift&(1<<digit-1) == 0 {
 			continue // all are the same here
 		}
-		clear(counts)
-		for _, x := range a {
+		clear(counts[:])
+		for _, x := range from {
 			counts[x>>shift&(1<<digit-1)]++
 		}
 		at := 0
@@ -213,12 +213,12 @@ func radixSort(a []uint64) []uint64 {
 			counts[i] = at
 			at += n
 		}
-		for _, x := range a {
+		for _, x := range from {
 			k := x >> shift & (1<<digit - 1)
-			b[counts[k]] = x
+			to[counts[k]] = x
 			counts[k]++
 		}
-		a, b = b, a
+		from, to = to, from
 	}
-	return a
+	copy(a, from) // onto itself, if it is there
 }

@@ -31,8 +31,7 @@ func (q *tablePart) reset() {
 	clear(q.blob)
 	clear(q.secrets)
 	q.blob, q.ends, q.secrets = q.blob[:0], q.ends[:0], q.secrets[:0]
-	for _, chains := range []*wordChains{&q.texts, &q.valueTexts, &q.keys, &q.names} {
-		chains.pairs, chains.prev, chains.used = chains.pairs[:0], chains.prev[:0], 0
-		clear(chains.slots)
+	for _, lists := range []*wordLists{&q.texts, &q.valueTexts, &q.keys, &q.names} {
+		lists.reset()
 	}
 }

@@ -272,26 +272,19 @@ func (q *tablePart) seal(w *writer, order []uint32, rows int) {
 		q.columns[c].seal(w, order, place, renumbered[domainOf[c]])
 	}
 	q.sealBlob(w, order)
-	pairs := make([]uint64, len(q.texts.pairs))
-	for i, x := range q.texts.pairs {
-		pairs[i] = x&^(1<<32-1) | uint64(place[uint32(x)])
-	}
-	writeHashes(w, pairs, rows)
+	writeHashes(w, q.texts.pairs(func(row uint32) uint32 { return place[row] }), rows)
 	var bases [numDomains]uint32
 	values := uint32(0)
 	for d := range renumbered {
 		bases[d] = values
 		values += uint32(len(renumbered[d]))
 	}
-	for _, chains := range []*wordChains{&q.valueTexts, &q.keys} {
-		pairs := make([]uint64, len(chains.pairs))
-		for i, x := range chains.pairs {
-			item := uint32(x)
-			d := item >> domainShift
-			pairs[i] = x&^(1<<32-1) | uint64(bases[d]+renumbered[d][item&(1<<domainShift-1)])
-		}
-		writeHashes(w, pairs, int(values))
+	number := func(item uint32) uint32 {
+		d := item >> domainShift
+		return bases[d] + renumbered[d][item&(1<<domainShift-1)]
 	}
+	writeHashes(w, q.valueTexts.pairs(number), int(values))
+	writeHashes(w, q.keys.pairs(number), int(values))
 	q.sealFilter(w)
 }
 

@@ -179,8 +179,8 @@ func (v *tableValues) keyed(d domain, key []byte) []uint32 {
 		}
 	}
 	for _, key := range keys {
-		for _, chains := range []*wordChains{&v.keys, &v.names} {
-			for _, item := range chains.rows(nil, hashOf(idHash, key)) {
+		for _, lists := range []*wordLists{&v.keys, &v.names} {
+			for _, item := range lists.items(nil, hashOf(idHash, key)) {
 				if domain(item>>domainShift) == d {
 					ids = append(ids, item&(1<<domainShift-1))
 				}
@@ -242,11 +242,11 @@ func (v *tableValues) rows(c Column, ids []uint32) []uint32 {
 }
 
 // hashed implements values.
-func (v *tableValues) hashed(hash uint32) []uint32 { return sorted(v.texts.rows(nil, hash)) }
+func (v *tableValues) hashed(hash uint32) []uint32 { return sorted(v.texts.items(nil, hash)) }
 
 // worded implements values.
 func (v *tableValues) worded(hash uint32, yield func(d domain, id uint32)) {
-	for _, item := range v.valueTexts.rows(nil, hash) {
+	for _, item := range v.valueTexts.items(nil, hash) {
 		yield(domain(item>>domainShift), item&(1<<domainShift-1))
 	}
 }

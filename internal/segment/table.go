@@ -57,13 +57,13 @@ type tablePart struct {
 	domains [numDomains]interned
 	columns [numColumns]tableColumn
 	blob    []byte
-	ends    []uint32   // of each row in blob
-	secrets []byte     // private ones, 16 for each row; of the side part
-	texts   wordChains // words of blob: rows; request IDs
+	ends    []uint32  // of each row in blob
+	secrets []byte    // private ones, 16 for each row; of the side part
+	texts   wordLists // words of blob: rows; request IDs
 
-	valueTexts wordChains // words of values: domain and number
-	keys       wordChains // other keys of entities: likewise
-	names      wordChains // names of entities: likewise; a dictionary in order needs none
+	valueTexts wordLists // words of values: domain and number
+	keys       wordLists // other keys of entities: likewise
+	names      wordLists // names of entities: likewise; a dictionary in order needs none
 }
 
 // A tableColumn holds for each row the number of its value, if it has one.
@@ -397,17 +397,17 @@ var (
 
 // A wordScratch is memory for splitting texts into words.
 type wordScratch struct {
-	chains *wordChains
-	row    uint32
-	yield  func(word []byte)
+	lists *wordLists
+	row   uint32
+	yield func(word []byte)
 }
 
-// addWords adds the words of a value of a row to the chains.
-func (t *Table) addWords(chains *wordChains, row uint32, value []byte) {
+// addWords adds the words of a value of a row to lists.
+func (t *Table) addWords(lists *wordLists, row uint32, value []byte) {
 	s := &t.words
 	if s.yield == nil {
-		s.yield = func(word []byte) { s.chains.add(hashOf(wordHash, word), s.row) }
+		s.yield = func(word []byte) { s.lists.add(hashOf(wordHash, word), s.row) }
 	}
-	s.chains, s.row = chains, row
+	s.lists, s.row = lists, row
 	query.Words(value, s.yield)
 }
