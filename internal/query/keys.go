@@ -3,6 +3,7 @@ package query
 import (
 	"bytes"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/custody-log/custody/event"
 )
@@ -197,7 +198,8 @@ func unhex(c byte) int {
 
 // ClientOf returns the program that calls itself userAgent: the name of its
 // first product (RFC 9110, section 10.1.5) in lower case, "npm" of
-// "npm/10.2.0 node/v20". It returns nil if there is none.
+// "npm/10.2.0 node/v20". It returns nil if there is none. Its words are words of
+// userAgent.
 func ClientOf(userAgent []byte) []byte {
 	name := product(userAgent)
 	if len(name) == 0 {
@@ -206,11 +208,15 @@ func ClientOf(userAgent []byte) []byte {
 	return AppendLower(make([]byte, 0, len(name)), name)
 }
 
-// product returns the name of the first product as it is written.
+// product returns the name of the first product as it is written. What goes on in
+// other letters than a product may have is none.
 func product(userAgent []byte) []byte {
 	userAgent = bytes.TrimLeft(userAgent, " \t")
 	for i, c := range userAgent {
-		if c >= 0x7f || c <= ' ' || strings.IndexByte(`"(),/:;<=>?@[\]{}`, c) >= 0 { // what no token holds
+		if c >= utf8.RuneSelf {
+			return nil
+		}
+		if c == 0x7f || c <= ' ' || strings.IndexByte(`"(),/:;<=>?@[\]{}`, c) >= 0 { // what no token holds
 			return userAgent[:i]
 		}
 	}

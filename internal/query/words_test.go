@@ -134,11 +134,29 @@ func TestClientOf(t *testing.T) {
 		"/1.0":                     "",
 		"(comment) x/1":            "",
 		"änder/1":                  "",
+		"npmé/1":                   "",
 	} {
 		if got := string(query.ClientOf([]byte(text))); got != want {
 			t.Errorf("client of %q is %q, want %q", text, got, want)
 		}
 	}
+}
+
+// TestClientIsAmongWords checks that the words of a program's name are words of the
+// user agent, by which programs are found.
+func TestClientIsAmongWords(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		agent := []byte(rapid.StringOf(rapid.SampledFrom([]rune("aZ9-_ /\t\x7f\u00e9(.!"))).Draw(t, "agent"))
+		if n := rapid.IntRange(0, 80).Draw(t, "long"); n > 60 {
+			agent = append(bytes.Repeat([]byte("x"), n), agent...)
+		}
+		all := wordsOf(string(agent))
+		for _, word := range wordsOf(string(query.ClientOf(agent))) {
+			if !slices.Contains(all, word) {
+				t.Fatalf("%q is a word of the client of %q, and not of that", word, agent)
+			}
+		}
+	})
 }
 
 // TestProjectKeys checks by what a project is found.

@@ -1,7 +1,10 @@
 package segment
 
 import (
+	"slices"
+
 	"github.com/custody-log/custody/event"
+	"github.com/custody-log/custody/internal/query"
 )
 
 // A kind is what rows have in common that have the same fields, and the same
@@ -17,6 +20,8 @@ import (
 type kind struct {
 	key    string
 	fields []kindField
+
+	words []uint32 // hashes of the words in what all its rows have in common, sorted
 
 	// Where tag, outcome, source and trust are in fields; -1: there is none.
 	tag, outcome, source, trust int
@@ -54,12 +59,26 @@ func parseKind(key string) *kind {
 		k.fields = append(k.fields, d.kindField(len(k.fields)))
 		k.note(len(k.fields) - 1)
 	}
+	slices.Sort(k.words)
+	k.words = slices.Compact(k.words)
 	return k
 }
 
-// note remembers where field i is, if it is asked for often.
+// hasWord reports whether the word of a hash may be in what all rows of the kind
+// have in common.
+func (k *kind) hasWord(hash uint32) bool {
+	_, found := slices.BinarySearch(k.words, hash)
+	return found
+}
+
+// note remembers where field i is, if it is asked for often, and the words of its
+// value.
 func (k *kind) note(i int) {
-	switch k.fields[i].Code() {
+	f := &k.fields[i]
+	if f.where == inKind && naturals[f.Code()].words {
+		query.Words(f.Value, func(word []byte) { k.words = append(k.words, hashOf(wordHash, word)) })
+	}
+	switch f.Code() {
 	case tagCode:
 		k.tag = i
 	case outcomeCode:
