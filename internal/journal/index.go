@@ -4,7 +4,7 @@ import "sort"
 
 // How far apart the points of an index are, at least: whichever comes first.
 const (
-	pointRecords = 64
+	pointRecords = 16
 	pointBytes   = 64 << 10
 )
 
@@ -15,7 +15,7 @@ type point struct {
 	left int32 // frames of the group that begin at off or after it
 }
 
-// An index finds records in one file: it costs 24 bytes per 64 records. It
+// An index finds records in one file: it costs 24 bytes per 16 records. It
 // only grows, so that a copy of it stays true.
 type index []point
 
