@@ -103,6 +103,8 @@ type counting struct {
 	counts [numParts][]uint32
 	first  []item // of each row
 	more   []moreItem
+
+	name, id []byte // memory of shown
 }
 
 // A moreItem is one that a row has besides the first.
@@ -154,8 +156,10 @@ func (c *counting) addMore() {
 	}
 }
 
-func (c *counting) shown(it item) string {
-	return shown(c.domain, c.at.values(part((it-1)&1)).value(c.domain, uint32((it-1)>>1)))
+func (c *counting) shown(it item) (text string) {
+	value := c.at.values(part((it-1)&1)).value(c.domain, uint32((it-1)>>1))
+	text, c.name, c.id = shown(c.domain, value, c.name, c.id)
+	return text
 }
 
 // eachValue calls yield with each value of a column in rows, which are
@@ -201,20 +205,22 @@ func (k *tableColumn) each(rows []uint32, yield func(i int, id uint32)) {
 	}
 }
 
-// shown returns a value of d as people know it.
-func shown(d domain, value []byte) string {
+// shown returns a value of d as people know it. name and id are memory, which it
+// returns, too.
+func shown(d domain, value, name, id []byte) (text string, _, _ []byte) {
 	switch {
 	case d.named():
-		name, id := splitEntity(nil, nil, value)
+		name, id = splitEntity(name[:0], id[:0], value)
 		if len(name) > 0 {
-			return string(name)
+			return string(name), name, id
 		}
-		return string(id)
+		return string(id), name, id
 	case d == tokens:
-		return string(unpackHex(nil, value))
+		id = unpackHex(id[:0], value)
+		return string(id), name, id
 	case d == addresses:
 		f := event.Field{Type: event.IP, Value: value}
-		return f.IP().String()
+		return f.IP().String(), name, id
 	}
-	return string(value)
+	return string(value), name, id
 }

@@ -41,27 +41,25 @@ func namePrefix(name []byte) []byte {
 
 // splitEntity returns the parts of an entity; they are appended to name and id.
 func splitEntity(name, id, entity []byte) (n, i []byte) {
-	for at := 0; at < len(entity); at++ {
-		c := entity[at]
-		if c != 0 {
-			name = append(name, c)
-			continue
+	for {
+		end := bytes.IndexByte(entity, 0)
+		if end < 0 || end+1 == len(entity) {
+			panic(damagef("an entity ends early"))
 		}
-		if at+1 == len(entity) {
-			break
-		}
-		switch at++; entity[at] {
+		name = append(name, entity[:end]...)
+		mark := entity[end+1]
+		entity = entity[end+2:]
+		switch mark {
 		case 0xff:
 			name = append(name, 0)
 		case 1:
-			return name, unpackHex(id, entity[at+1:])
+			return name, unpackHex(id, entity)
 		case 2:
-			return name, append(unpackHex(id, entity[at+1:]), name...)
+			return name, append(unpackHex(id, entity), name...)
 		default:
-			panic(damagef("an entity with mark %#x", entity[at]))
+			panic(damagef("an entity with mark %#x", mark))
 		}
 	}
-	panic(damagef("an entity ends early"))
 }
 
 // Codes in packed text.

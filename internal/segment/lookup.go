@@ -54,6 +54,11 @@ type evaluation struct {
 	bare   bool // as if there were no personal fields
 	few    bool // what is evaluated is asked of listed rows only: kinds are looked at as they come
 
+	// Rows are in order of time, and only those from first to before end are asked
+	// about.
+	ordered    bool
+	first, end int
+
 	attributes map[query.Kind]bool // whether all kinds know theirs, once that was asked
 	name       []byte
 	id         []byte
@@ -155,7 +160,7 @@ func (e *evaluation) term(t *query.Term) set {
 	case query.Tag, query.Class, query.Outcome, query.Severity, query.Source, query.Trust:
 		return e.byKinds([]*query.Term{t})
 	case query.After, query.Before:
-		return set{test: func(row uint32) bool { return t.Holds(e.micros(row)) }, exact: true}
+		return e.byTime(t)
 	case query.Actor:
 		return e.byColumns(t, Actor)
 	case query.OnBehalfOf:
@@ -188,6 +193,22 @@ func (e *evaluation) term(t *query.Term) set {
 	return everything(false)
 }
 
+// byTime finds rows by their time. Rows that are in its order need not be asked
+// one by one if it is the same for the first and the last of those that are
+// looked at.
+func (e *evaluation) byTime(t *query.Term) set {
+	if e.ordered && e.first < e.end {
+		first, last := t.Holds(e.micros(uint32(e.first))), t.Holds(e.micros(uint32(e.end-1)))
+		switch {
+		case first && last:
+			return everything(true)
+		case !first && !last:
+			return listed(nil, true)
+		}
+	}
+	return set{test: func(row uint32) bool { return t.Holds(e.micros(row)) }, exact: true}
+}
+
 // byKinds finds rows by what all rows of a kind have in common: those for which one
 // of the terms holds.
 func (e *evaluation) byKinds(terms []*query.Term) set {
@@ -207,18 +228,11 @@ func (e *evaluation) byKinds(terms []*query.Term) set {
 	if e.few {
 		return set{exact: exact, test: test}
 	}
-	none, all := true, true
+	k := &kindSet{e.index, make([]bool, len(kinds))}
 	for n := range kinds {
-		matches := of(uint32(n)) == kindMatches
-		none, all = none && !matches, all && matches
+		k.wanted[n] = of(uint32(n)) == kindMatches
 	}
-	switch {
-	case none:
-		return listed(nil, true)
-	case all:
-		return everything(exact)
-	}
-	return set{exact: exact, test: test}
+	return k.set(exact)
 }
 
 // What is known of a kind, once it was asked.

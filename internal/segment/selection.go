@@ -122,7 +122,7 @@ func timeSpan(x index, n int, q Request) (first, end int) {
 
 func (x *Selection) choose(q Request) {
 	x.asked = q
-	e := &evaluation{index: x.at, derive: q.Derive}
+	e := &evaluation{index: x.at, derive: q.Derive, ordered: x.inOrder(), first: x.first, end: x.end}
 	x.set = e.eval(q.Query.Root)
 	if q.HidesBefore != 0 && x.before(q.HidesBefore) {
 		e.bare = true
@@ -138,10 +138,16 @@ func (x *Selection) choose(q Request) {
 
 // before reports whether rows may be from before a time.
 func (x *Selection) before(micros int64) bool {
-	if t, ok := x.at.(*tableIndex); ok && t.disorder {
+	if !x.inOrder() {
 		return true
 	}
 	return x.first < x.end && x.at.micros(uint32(x.first)) < micros
+}
+
+// inOrder reports whether rows are in order of time.
+func (x *Selection) inOrder() bool {
+	t, ok := x.at.(*tableIndex)
+	return !ok || !t.disorder
 }
 
 // sortTable puts the rows in the order of time, when they are in another.
@@ -274,6 +280,17 @@ func (x *Selection) Each(yield func(row uint32) bool) (err error) {
 				return nil
 			}
 		}
+	case x.set.kinds != nil:
+		// In steps, so that who has enough after a few does not wait for all.
+		var rows []uint32
+		for first := x.first; first < x.end; first += kindRows {
+			rows = x.set.kinds.rows(rows[:0], first, min(first+kindRows, x.end))
+			for _, row := range rows {
+				if !yield(row) {
+					return nil
+				}
+			}
+		}
 	default:
 		for row := x.first; row < x.end; row++ {
 			if x.set.test != nil && !x.set.test(uint32(row)) {
@@ -286,6 +303,9 @@ func (x *Selection) Each(yield func(row uint32) bool) (err error) {
 	}
 	return nil
 }
+
+// kindRows is how many rows are looked at together for their kinds.
+const kindRows = 1 << 12
 
 // Micros returns the time of a row, in microseconds since 1970. It is for the
 // functions that Each calls.
@@ -314,7 +334,7 @@ func (x *Selection) Names(c Column, prefix string, yield func(value string) bool
 		}
 		stop := false
 		v.each(d, func(id uint32, value []byte) {
-			if s := shown(d, value); !stop && strings.HasPrefix(s, prefix) && lately(id) {
+			if s, _, _ := shown(d, value, nil, nil); !stop && strings.HasPrefix(s, prefix) && lately(id) {
 				stop = !yield(s)
 			}
 		})
@@ -331,7 +351,7 @@ func (v *sealedValues) names(d domain, prefix string, wanted func(id uint32) boo
 	}
 	first, end := v.dicts[d].prefixed(p)
 	for i := first; i < end; i++ {
-		if value := shown(d, v.dicts[d].at(i)); wanted(uint32(i)) && !yield(value) {
+		if value, _, _ := shown(d, v.dicts[d].at(i), nil, nil); wanted(uint32(i)) && !yield(value) {
 			return false
 		}
 	}

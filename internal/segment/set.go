@@ -10,6 +10,7 @@ type set struct {
 	list   []uint32 // ascending, each once
 	listed bool
 	test   func(row uint32) bool // of a set that is not listed; nil: all rows
+	kinds  *kindSet              // if the test asks for nothing else
 
 	// exact is false if rows may be in it that should not be: the list then
 	// holds candidates, to be looked at one by one.
@@ -49,9 +50,13 @@ func (s set) and(o set) set {
 	case o.listed:
 		return listed(keepIf(o.list, s.test), exact)
 	case s.test == nil:
-		return set{test: o.test, exact: exact}
+		o.exact = exact
+		return o
 	case o.test == nil:
-		return set{test: s.test, exact: exact}
+		s.exact = exact
+		return s
+	case s.kinds != nil && o.kinds != nil:
+		return s.kinds.both(o.kinds, func(a, b bool) bool { return a && b }).set(exact)
 	}
 	a, b := s.test, o.test
 	return set{test: func(row uint32) bool { return a(row) && b(row) }, exact: exact}
@@ -64,11 +69,15 @@ func (s set) or(o set, n int) set {
 	case s.listed && o.listed:
 		return listed(union(s.list, o.list), exact)
 	case s.listed && len(s.list) == 0:
-		return set{test: o.test, exact: exact}
+		o.exact = exact
+		return o
 	case o.listed && len(o.list) == 0:
-		return set{test: s.test, exact: exact}
+		s.exact = exact
+		return s
 	case !s.listed && s.test == nil, !o.listed && o.test == nil:
 		return everything(exact)
+	case s.kinds != nil && o.kinds != nil:
+		return s.kinds.both(o.kinds, func(a, b bool) bool { return a || b }).set(exact)
 	}
 	a, b := s.has(n), o.has(n)
 	return set{test: func(row uint32) bool { return a(row) || b(row) }, exact: exact}
@@ -95,6 +104,9 @@ func (s set) orIf(o set, n int, test func(row uint32) bool) set {
 func (s set) not(n int) set {
 	if !s.exact {
 		return everything(false)
+	}
+	if s.kinds != nil {
+		return s.kinds.not().set(true)
 	}
 	in := s.has(n)
 	return set{test: func(row uint32) bool { return !in(row) }, exact: true}

@@ -181,8 +181,8 @@ func (t *tally) selection(x *segment.Selection, l *limits, narrowed bool) error 
 	defer t.mu.Unlock()
 	t.events += int64(len(rows))
 	for i := range values {
-		for value, n := range values[i] {
-			t.values[i][value] += n
+		for _, v := range values[i] {
+			t.values[i][v.Value] += v.Count
 		}
 	}
 	for at, n := range buckets {
@@ -203,21 +203,20 @@ func (t *tally) late() bool {
 	return t.events > 0
 }
 
-// valuesOf counts the values of each field in rows; of hidden, which are some of
-// them, what is personal does not count. It returns nil if the time was up.
-func (t *tally) valuesOf(x *segment.Selection, rows, hidden []uint32) ([]map[string]int64, error) {
+// valuesOf counts the values of each field in rows; one may come more than once.
+// Of hidden, which are some of rows, what is personal does not count. It returns
+// nil if the time was up.
+func (t *tally) valuesOf(x *segment.Selection, rows, hidden []uint32) ([][]ValueCount, error) {
 	var kinds []int64
-	list := make([]map[string]int64, len(t.request.Fields))
+	list := make([][]ValueCount, len(t.request.Fields))
 	for i, name := range t.request.Fields {
 		if t.late() {
 			return nil, nil
 		}
 		f := fields[name]
-		values := make(map[string]int64)
-		list[i] = values
 		add := func(value string, n int) {
 			if value = f.derive.of(value, t.store.cfg.Derive); value != "" {
-				values[value] += int64(n)
+				list[i] = append(list[i], ValueCount{value, int64(n)})
 			}
 		}
 		if f.kind == "" {
