@@ -15,6 +15,7 @@ type corpus struct {
 	columns [columns][]uint32
 	names   []string // of the numbers in columns; the first is ""
 	numbers map[string]uint32
+	noUsers map[uint32]bool // IDs of users as which somebody else did something, such as an administrator
 }
 
 // The columns of a corpus.
@@ -31,7 +32,7 @@ const (
 )
 
 func newCorpus(events int) *corpus {
-	c := &corpus{micros: make([]int64, 0, events), names: []string{""}, numbers: map[string]uint32{"": 0}}
+	c := &corpus{micros: make([]int64, 0, events), names: []string{""}, numbers: map[string]uint32{"": 0}, noUsers: make(map[uint32]bool)}
 	for i := range c.columns {
 		c.columns[i] = make([]uint32, 0, events)
 	}
@@ -49,6 +50,9 @@ func (c *corpus) add(e *entry) error {
 	c.micros = append(c.micros, e.micros)
 	for i, value := range [columns]string{e.project, e.user, e.other, e.ip, e.token, e.tag, e.outcome} {
 		c.columns[i] = append(c.columns[i], c.number(value))
+	}
+	if e.noUser != "" {
+		c.noUsers[c.number(e.noUser)] = true
 	}
 	return nil
 }

@@ -118,14 +118,26 @@ func (c *custody) size(context.Context) (int64, error) { return sizeOf(c.server.
 
 // custodyTerms is how a question's value stands in a query.
 var custodyTerms = map[topic]string{
-	projectNewest: "project:%s", userNewest: "user:%s", ofAddress: "ip:%s", ofToken: "token:%s", wordNewest: "%s", partNewest: "*%s*",
+	projectNewest: "project:%s", userNewest: "user:%s", ofAddress: "ip:%s", ofToken: "token:%s", tagCount: "tag:%s", wordNewest: "%s", partNewest: "*%s*",
+}
+
+// custodyQuery returns the question in Custody's words.
+func (q *question) custodyQuery() string {
+	text := fmt.Sprintf(custodyTerms[q.Topic], q.Value)
+	if q.Outcome != "" {
+		text += " outcome:" + q.Outcome
+	}
+	if q.After != 0 {
+		text += " after:" + q.after().Format(time.RFC3339)
+	}
+	return text
 }
 
 func (c *custody) ask(ctx context.Context, q *question) (func() (*answer, error), error) {
 	if q.Topic == tagCount {
 		return c.count(ctx, q)
 	}
-	values := url.Values{"q": {fmt.Sprintf(custodyTerms[q.Topic], q.Value) + q.since()}}
+	values := url.Values{"q": {q.custodyQuery()}}
 	limit := q.Topic.limit()
 	values.Set("limit", strconv.Itoa(cmp.Or(limit, mostOnPage)))
 	body, err := c.server.body(ctx, "/v1/events", values)
@@ -142,14 +154,6 @@ func (c *custody) ask(ctx context.Context, q *question) (func() (*answer, error)
 // endedEarly is in an answer for which more was to be read than one may. The
 // rest has to be asked for.
 var endedEarly = []byte(`"complete":false`)
-
-// since returns the term for the time from which on events are asked for.
-func (q *question) since() string {
-	if q.After == 0 {
-		return ""
-	}
-	return " after:" + q.after().Format(time.RFC3339)
-}
 
 // A page is the part of an answer that matters here.
 type page struct {
@@ -168,7 +172,7 @@ func (a *answer) readPage(body []byte) (*page, error) {
 		return nil, err
 	}
 	for _, e := range p.Events {
-		if strings.HasPrefix(e.Tag, "audit:") {
+		if strings.HasPrefix(e.Tag, ownTags) {
 			a.own++
 			continue
 		}
@@ -180,6 +184,9 @@ func (a *answer) readPage(body []byte) (*page, error) {
 	}
 	return p, nil
 }
+
+// ownTags is how the tags of events begin that Custody records about itself.
+const ownTags = "audit:"
 
 // mostOnPage is how many events one answer can have.
 const mostOnPage = 1000
@@ -210,7 +217,7 @@ func (c *custody) all(ctx context.Context, values url.Values, body []byte, limit
 
 // count answers a question of topic tagCount with two requests.
 func (c *custody) count(ctx context.Context, q *question) (func() (*answer, error), error) {
-	text := "tag:" + q.Value + " outcome:" + q.Outcome + q.since()
+	text := q.custodyQuery()
 	facets, err := c.server.body(ctx, "/v1/facets", url.Values{"q": {text}, "field": {"project"}, "limit": {strconv.Itoa(topProjects)}})
 	if err != nil {
 		return nil, err

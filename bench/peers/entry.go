@@ -19,6 +19,7 @@ type entry struct {
 	micros int64  // since 1970, when it happened
 
 	tag, outcome   string
+	noUser         string // the ID of who did it, if that is none of a user
 	ip             string
 	user, userName string // who did it or, if that was no person, whom it was done to
 	other          string // another user whom it was done to
@@ -60,6 +61,9 @@ func (r *reader) read(number int64, data []byte) (*entry, error) {
 		if f.Name == "time" {
 			e.micros = f.Time().UnixMicro()
 			continue
+		}
+		if f.Name == "actor.type" && f.Text() != "user" {
+			e.noUser = e.user // fields are in order, and so actor.id was before it
 		}
 		if query.IsText(&f) {
 			e.search(f.Text())

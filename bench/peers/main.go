@@ -19,6 +19,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -27,6 +28,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"syscall"
 	"time"
 )
@@ -115,7 +117,7 @@ func run(ctx context.Context, args []string) error {
 	}
 	if o.list {
 		for _, k := range kinds {
-			fmt.Fprintf(os.Stdout, "%-18s %s\n", k.name, k.about)
+			fmt.Fprintf(os.Stdout, "%-20s %s\n", k.name, k.about)
 		}
 		return nil
 	}
@@ -135,7 +137,8 @@ func run(ctx context.Context, args []string) error {
 	return runAll(ctx, o, dir, chosen, spawn)
 }
 
-// choose returns the kinds of peers whose names match.
+// choose returns the kinds of peers whose names match. Peers that read the files
+// of another come with it, and it with them.
 func choose(only string) ([]*kind, error) {
 	pattern, err := regexp.Compile(only)
 	if err != nil {
@@ -143,7 +146,7 @@ func choose(only string) ([]*kind, error) {
 	}
 	var chosen []*kind
 	for _, k := range kinds {
-		if pattern.MatchString(k.name) {
+		if slices.ContainsFunc(kinds, func(one *kind) bool { return k.shares(one) && pattern.MatchString(one.name) }) {
 			chosen = append(chosen, k)
 		}
 	}
@@ -172,33 +175,78 @@ func runAll(ctx context.Context, o *options, dir string, chosen []*kind, runStag
 	fmt.Fprintf(os.Stderr, "%d events and what to ask of them: %.1f s\n", o.Events, time.Since(began).Seconds())
 	var failures []error
 	for _, k := range chosen {
-		r, err := runPeer(ctx, o, dir, k, runStage)
-		if err != nil {
-			failures = append(failures, fmt.Errorf("peers: %s: %w", k.name, err))
-			fmt.Fprintln(os.Stderr, failures[len(failures)-1])
+		if k.reads != "" {
+			continue // it comes with the peer whose files it reads
 		}
-		t.add(k, r, err)
+		columns := []*column{newColumn(k)}
+		for _, other := range chosen {
+			if other.reads == k.name {
+				columns = append(columns, newColumn(other))
+			}
+		}
+		if err := runPeer(ctx, o, dir, columns, runStage); err != nil {
+			return err
+		}
+		for _, c := range columns {
+			if c.err != nil {
+				failures = append(failures, fmt.Errorf("peers: %s: %w", c.kind.name, c.err))
+				fmt.Fprintln(os.Stderr, failures[len(failures)-1])
+			}
+			t.add(c)
+		}
 	}
 	t.print(os.Stdout, p)
 	return errors.Join(failures...)
 }
 
-// runPeer takes one peer through all stages and removes its files.
-func runPeer(ctx context.Context, o *options, dir string, k *kind, runStage func(context.Context, *stage) (*result, error)) (*result, error) {
-	home := filepath.Join(dir, k.name)
+// A column is a kind of peer and what was measured of it.
+type column struct {
+	kind   *kind
+	result *result
+	err    error // why there is no more, or what was wrong
+}
+
+func newColumn(k *kind) *column { return &column{kind: k, result: newResult()} }
+
+// runPeer takes a peer, the first of columns, through all stages, and those that
+// read its files through those that only ask, each after the peer itself. Then it
+// removes the files. What went wrong is in the columns.
+func runPeer(ctx context.Context, o *options, dir string, columns []*column, runStage func(context.Context, *stage) (*result, error)) error {
+	home := filepath.Join(dir, columns[0].kind.name)
 	if err := os.Mkdir(home, 0o755); err != nil {
-		return nil, err
+		return err
 	}
 	defer os.RemoveAll(home)
-	all := newResult()
+	first, others := columns[0], columns[1:]
 	for _, name := range stageNames(o) {
-		began := time.Now()
-		r, err := runStage(ctx, &stage{Name: name, Peer: k.name, Dir: dir, Home: home, Options: o})
-		if err != nil {
-			return all, fmt.Errorf("%s: %w", name, err)
+		first.run(ctx, &stage{Name: name, Peer: first.kind.name, Dir: dir, Home: home, Options: o}, runStage)
+		for _, c := range others {
+			switch {
+			case c.err != nil || !isQuestions(name) && name != stageWrite:
+			case first.err != nil:
+				c.err = fmt.Errorf("%s: %s failed, whose files it reads", name, first.kind.name)
+			case isQuestions(name):
+				c.run(ctx, &stage{Name: name, Peer: c.kind.name, Dir: dir, Home: home, Options: o}, runStage)
+			}
 		}
-		all.merge(r)
-		fmt.Fprintf(os.Stderr, "%s: %s: %.1f s\n", k.name, name, time.Since(began).Seconds())
+		if first.err != nil {
+			break
+		}
 	}
-	return all, all.err()
+	for _, c := range columns {
+		c.err = cmp.Or(c.err, c.result.err())
+	}
+	return nil
+}
+
+// run runs a stage.
+func (c *column) run(ctx context.Context, s *stage, runStage func(context.Context, *stage) (*result, error)) {
+	began := time.Now()
+	r, err := runStage(ctx, s)
+	if err != nil {
+		c.err = fmt.Errorf("%s: %w", s.Name, err)
+		return
+	}
+	c.result.merge(r)
+	fmt.Fprintf(os.Stderr, "%s: %s: %.1f s\n", c.kind.name, s.Name, time.Since(began).Seconds())
 }

@@ -10,8 +10,14 @@ import (
 type kind struct {
 	name   string
 	about  string
-	server bool // it is other processes, and what it answers came over a socket
+	server bool   // it is other processes, and what it answers came over a socket
+	reads  string // the peer whose files it reads, and is only asked about; "" if it has its own
 	open   func(ctx context.Context, e *env) (peer, error)
+}
+
+// shares reports whether two peers are one, or one reads the other's files.
+func (k *kind) shares(other *kind) bool {
+	return k == other || k.reads == other.name || other.reads == k.name
 }
 
 // An env is where and how a peer is to be opened.
@@ -22,13 +28,14 @@ type env struct {
 
 // kinds are all kinds of peers, in the order of the table.
 var kinds = []*kind{
-	{"custody", "the program, over HTTP", true, openCustody},
-	{"postgres", "PostgreSQL, an index of words", true, postgresWith(false)},
-	{"postgres+parts", "PostgreSQL, and an index of trigrams (pg_trgm)", true, postgresWith(true)},
-	{"sqlite", "SQLite in this process, an index of words (FTS5)", false, sqliteWith(false)},
-	{"sqlite+parts", "SQLite in this process, and an index of trigrams (FTS5)", false, sqliteWith(true)},
-	{"pebble", "Pebble in this process, no index of words", false, pebbleWith(false)},
-	{"pebble+words", "Pebble in this process, and a key for each word", false, pebbleWith(true)},
+	{name: "custody", about: "the program, over HTTP", server: true, open: openCustody},
+	{name: "custody, in process", about: "what the program has written, read in this process", reads: "custody", open: openCustodyInside},
+	{name: "postgres", about: "PostgreSQL, an index of words", server: true, open: postgresWith(false)},
+	{name: "postgres+parts", about: "PostgreSQL, and an index of trigrams (pg_trgm)", server: true, open: postgresWith(true)},
+	{name: "sqlite", about: "SQLite in this process, an index of words (FTS5)", open: sqliteWith(false)},
+	{name: "sqlite+parts", about: "SQLite in this process, and an index of trigrams (FTS5)", open: sqliteWith(true)},
+	{name: "pebble", about: "Pebble in this process, no index of words", open: pebbleWith(false)},
+	{name: "pebble+words", about: "Pebble in this process, and a key for each word", open: pebbleWith(true)},
 }
 
 func kindNamed(name string) (*kind, error) {

@@ -27,41 +27,69 @@ func small(t *testing.T, more ...string) *options {
 // comparison that nobody can run any more would be believed all the same.
 func TestPeers(t *testing.T) {
 	for _, k := range kinds {
+		if k.reads != "" {
+			continue // with the peer whose files it reads
+		}
 		t.Run(k.name, func(t *testing.T) {
-			switch {
-			case strings.HasPrefix(k.name, "custody"):
-				t.Skip("the program is measured by hand, not built here")
-			case strings.HasPrefix(k.name, "postgres"):
-				needPostgres(t)
+			o := optionsFor(t, k)
+			chosen, err := choose("^" + regexp.QuoteMeta(k.name) + "$")
+			if err != nil {
+				t.Fatal(err)
 			}
-			o := small(t)
-			o.Cold = k.name == "sqlite" // it is the same for all, and restarts take time
 			dir := t.TempDir()
 			if err := reachable(dir); err != nil {
 				t.Fatal(err)
 			}
-			if err := runAll(t.Context(), o, dir, []*kind{k}, func(ctx context.Context, s *stage) (*result, error) {
+			asked := make(map[string]bool)
+			if err := runAll(t.Context(), o, dir, chosen, func(ctx context.Context, s *stage) (*result, error) {
 				r, err := runStage(ctx, s)
+				if err == nil && isCold(s.Name) && len(r.Cold) != 1 {
+					t.Errorf("%s: %s: asked of %d topics, want 1", s.Peer, s.Name, len(r.Cold))
+				}
 				if err == nil && s.Name == stageAsk {
-					everyTopic(t, r)
+					asked[s.Peer] = true
+					everyTopic(t, r.Warm)
+					if s.Peer == k.name && r.Seconds[secondsExport] == 0 {
+						t.Error("nothing was exported")
+					}
 				}
 				return r, err
 			}); err != nil {
 				t.Error(err)
 			}
+			for _, one := range chosen {
+				if !asked[one.name] {
+					t.Errorf("%s was asked nothing", one.name)
+				}
+			}
 		})
 	}
 }
 
+// optionsFor returns options for a small run of a peer, or skips the test where
+// there is none.
+func optionsFor(t *testing.T, k *kind) *options {
+	t.Helper()
+	switch {
+	case k.name == "custody":
+		o := smallCustody(t)
+		o.Cold = true // two peers take turns
+		return o
+	case strings.HasPrefix(k.name, "postgres"):
+		needPostgres(t)
+	}
+	o := small(t)
+	o.Cold = k.name == "sqlite" // it is the same for all, and restarts take time
+	return o
+}
+
 // everyTopic sees that all questions were asked.
-func everyTopic(t *testing.T, r *result) {
+func everyTopic(t *testing.T, asked map[topic]spread) {
+	t.Helper()
 	for _, x := range topics {
-		if r.Warm[x.topic].Calls == 0 {
+		if asked[x.topic].Calls == 0 {
 			t.Errorf("nothing was asked about %s", x.topic)
 		}
-	}
-	if r.Seconds[secondsExport] == 0 {
-		t.Error("nothing was exported")
 	}
 }
 
@@ -205,6 +233,11 @@ func TestFlags(t *testing.T) {
 	}
 	if chosen, err := choose("^(sqlite|pebble)$"); err != nil || len(chosen) != 2 {
 		t.Errorf("two peers by name: %d, %v", len(chosen), err)
+	}
+	for _, only := range []string{"^custody$", "^custody, in process$"} {
+		if chosen, err := choose(only); err != nil || len(chosen) != 2 {
+			t.Errorf("-only %q: %d, %v; want the program and who reads its files", only, len(chosen), err)
+		}
 	}
 	if _, err := regexp.Compile(small(t).Only); err != nil {
 		t.Error(err)

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"slices"
 	"time"
@@ -138,7 +139,8 @@ func (p *plan) gone(c *corpus, event int, micros int64) bool {
 }
 
 // chooseUser sets whom an erasure is about: one who is in about erasedEvents
-// events that the purge leaves.
+// events that the purge leaves, and in all of them as a user. Custody erases a
+// person of one type.
 func (p *plan) chooseUser(c *corpus) error {
 	events := make(map[uint32]int)
 	for i, micros := range c.micros {
@@ -152,6 +154,7 @@ func (p *plan) chooseUser(c *corpus) error {
 		}
 	}
 	delete(events, 0)
+	maps.DeleteFunc(events, func(user uint32, _ int) bool { return c.noUsers[user] })
 	if len(events) == 0 {
 		return errors.New("peers: there are no users")
 	}

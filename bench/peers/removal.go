@@ -45,7 +45,7 @@ func (m *measurement) export(ctx context.Context) error {
 
 var (
 	idName   = []byte(`"id":"`)
-	ofTheLog = []byte(`"tag":"audit:`) // an event that Custody records about itself
+	ofTheLog = []byte(`"tag":"` + ownTags) // an event that Custody records about itself
 )
 
 // restart measures how long it took to open the peer, whose files were out of

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -23,7 +24,7 @@ type stage struct {
 	Name    string
 	Peer    string
 	Dir     string // with the events and the plan
-	Home    string // of the peer
+	Home    string // of the peer whose files they are
 	Options *options
 }
 
@@ -46,6 +47,12 @@ func stageNames(o *options) []string {
 	}
 	return append(names, stageRestart, stageRemove)
 }
+
+// isQuestions reports whether nothing but questions is in a stage.
+func isQuestions(name string) bool { return name == stageAsk || isCold(name) }
+
+// isCold reports whether a stage is about questions of a peer just started.
+func isCold(name string) bool { return strings.HasPrefix(name, stageCold) }
 
 // spawn runs a stage in a process of its own.
 func spawn(ctx context.Context, s *stage) (*result, error) {
@@ -96,7 +103,7 @@ func runStage(ctx context.Context, s *stage) (*result, error) {
 	if s.Name == stageWrite {
 		p = &plan{} // it is long, and memory is measured
 	}
-	if len(s.Name) > len(stageCold) && s.Name[:len(stageCold)] == stageCold || s.Name == stageRestart {
+	if isCold(s.Name) || s.Name == stageRestart {
 		if err := coolDown(s.Home); err != nil {
 			return nil, err
 		}

@@ -20,14 +20,11 @@ type table struct {
 
 func newTable(o *options) *table { return &table{options: o, load: loadAverage()} }
 
-func (t *table) add(k *kind, r *result, err error) {
-	if r == nil {
-		r = newResult()
+func (t *table) add(c *column) {
+	if !c.kind.server {
+		c.result.ClientCPU = 0 // the peer and its client are one process
 	}
-	if !k.server {
-		r.ClientCPU = 0 // the peer and its client are one process
-	}
-	t.peers, t.results, t.failed = append(t.peers, k), append(t.results, r), append(t.failed, err != nil)
+	t.peers, t.results, t.failed = append(t.peers, c.kind), append(t.results, c.result), append(t.failed, c.err != nil)
 }
 
 const nothing = "–"
