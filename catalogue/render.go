@@ -1,16 +1,29 @@
 package catalogue
 
-import (
-	"strconv"
-	"strings"
-)
+import "strings"
 
 // A Get returns the value, as people write it, of the field of an event called
 // name, for example "actor.name", "subjects.0.type" or "metadata.role"; and
 // whether the reader may see it. Lists are in JSON.
 type Get func(name string) (value string, ok bool)
 
-// maxListed bounds how many subjects or changes are looked at and how many
+// Disclosed is what a reader may see of an event.
+type Disclosed interface {
+	// Value is a [Get].
+	Value(name string) (value string, ok bool)
+
+	// Listed returns how many subjects and changes are to be looked at: no value of
+	// one with that number, or a higher one, is disclosed.
+	Listed() (subjects, changes int)
+}
+
+// Value implements [Disclosed].
+func (g Get) Value(name string) (value string, ok bool) { return g(name) }
+
+// Listed implements [Disclosed]: there may be something of any.
+func (g Get) Listed() (subjects, changes int) { return maxLooked, maxLooked }
+
+// maxLooked bounds how many subjects or changes are looked at and how many
 // items of a list are named.
 const (
 	maxLooked = 32
@@ -26,31 +39,42 @@ const (
 // the metadata of that name; a subject of that type, by name, else by ID; the
 // old or new value of a change; for "actor", who acted; for "fields", the names
 // of what changed; for "reason", the reason of the event.
-func (t *Type) Render(get Get) string {
-	s := scene{typ: t, get: get}
-	var b strings.Builder
+func (t *Type) Render(get Get) string { return t.render(get) }
+
+func (t *Type) render(d Disclosed) string {
+	s := newScene(t, d)
+	var memory [sentenceBytes]byte
+	b := memory[:0]
 	if !t.Negative {
-		b.WriteString(s.outcome())
+		b = append(b, s.outcome()...)
 	}
-	for _, c := range t.sentence {
-		s.clause(&b, c)
+	for i := range t.sentence {
+		b = s.clause(b, &t.sentence[i])
 	}
-	return b.String()
+	return string(b)
 }
+
+// sentenceBytes is how long most sentences are at most.
+const sentenceBytes = 256
 
 // Render returns the event with the given tag as one sentence, as
 // [Type.Render] and [Generic] do.
-func (c *Catalogue) Render(tag string, get Get) string {
+func (c *Catalogue) Render(tag string, get Get) string { return c.RenderDisclosed(tag, get) }
+
+// RenderDisclosed is [Catalogue.Render] for who knows how much there is to look at.
+func (c *Catalogue) RenderDisclosed(tag string, d Disclosed) string {
 	if t, ok := c.types[tag]; ok {
-		return t.Render(get)
+		return t.render(d)
 	}
-	return Generic(tag, get)
+	return generic(tag, d)
 }
 
 // Generic returns an event of an unknown type as one sentence made of what get
 // discloses. It is never blank.
-func Generic(tag string, get Get) string {
-	s := scene{typ: &Type{Tag: tag}, get: get}
+func Generic(tag string, get Get) string { return generic(tag, get) }
+
+func generic(tag string, d Disclosed) string {
+	s := newScene(&Type{Tag: tag}, d)
 	var b strings.Builder
 	b.WriteString(s.outcome())
 	actor, ok := s.actor()
@@ -64,8 +88,8 @@ func Generic(tag string, get Get) string {
 		b.WriteString(" did something that has no tag")
 	}
 	var about []string
-	for i := range maxLooked {
-		typ, ok := s.value("subjects." + strconv.Itoa(i) + ".type")
+	for i := range s.subjects {
+		typ, ok := s.value(subjectNames[i].typ)
 		if !ok {
 			continue
 		}
@@ -84,28 +108,37 @@ func Generic(tag string, get Get) string {
 
 // A scene is one event while it is rendered for one reader.
 type scene struct {
-	typ *Type
-	get Get
+	typ               *Type
+	shown             Disclosed
+	subjects, changes int // to be looked at
 }
 
-// clause writes c, unless it is optional and something in it is not shown.
-func (s *scene) clause(b *strings.Builder, c clause) {
-	var part strings.Builder
-	for _, p := range c.pieces {
+func newScene(t *Type, d Disclosed) scene {
+	s := scene{typ: t, shown: d}
+	subjects, changes := d.Listed()
+	s.subjects, s.changes = min(subjects, maxLooked), min(changes, maxLooked)
+	return s
+}
+
+// clause appends c, unless it is optional and something in it is not shown.
+func (s *scene) clause(b []byte, c *clause) []byte {
+	before := len(b)
+	for i := range c.pieces {
+		p := &c.pieces[i]
 		if p.names == nil {
-			part.WriteString(p.text)
+			b = append(b, p.text...)
 			continue
 		}
 		value, ok := s.first(p.names)
 		if !ok && c.optional {
-			return
+			return b[:before]
 		}
-		if !ok && b.Len()+part.Len() == 0 {
+		if !ok && len(b) == 0 {
 			value = capital(value)
 		}
-		part.WriteString(value)
+		b = append(b, value...)
 	}
-	b.WriteString(part.String())
+	return b
 }
 
 // outcome returns the beginning of a sentence about what was not done.
@@ -124,16 +157,16 @@ func (s *scene) outcome() string {
 
 // first returns the first value of names that is shown; else a phrase that
 // stands for it and false.
-func (s *scene) first(names []string) (string, bool) {
-	for i, name := range names {
-		if name == "actor" && i > 0 && !s.actorMayBe(names[0]) {
+func (s *scene) first(names []placeholder) (string, bool) {
+	for i := range names {
+		if names[i].name == "actor" && i > 0 && !s.actorMayBe(names[0].name) {
 			continue
 		}
-		if value, ok := s.named(name); ok {
+		if value, ok := s.named(&names[i]); ok {
 			return value, true
 		}
 	}
-	return s.absent(names[0]), false
+	return s.absent(names[0].name), false
 }
 
 // actorMayBe reports whether the actor can stand for a subject of the given
@@ -148,12 +181,13 @@ func (s *scene) actorMayBe(subjectType string) bool {
 }
 
 // named returns the value a placeholder stands for.
-func (s *scene) named(name string) (string, bool) {
+func (s *scene) named(p *placeholder) (string, bool) {
+	name := p.name
 	if name == "actor" {
 		return s.actor()
 	}
 	if field, ok := s.typ.metadata[name]; ok {
-		if value, ok := s.metadata(field); ok {
+		if value, ok := s.metadata(field, p.metadata); ok {
 			return value, true
 		}
 	}
@@ -167,8 +201,10 @@ func (s *scene) named(name string) (string, bool) {
 		return s.changedFields()
 	case "reason":
 		return s.value("reason")
-	case "old", "new":
-		return s.value("changes.0." + name)
+	case "old":
+		return s.value(changeNames[0].old)
+	case "new":
+		return s.value(changeNames[0].new)
 	case "target_user":
 		return s.target()
 	case "version":
@@ -183,16 +219,17 @@ func (s *scene) named(name string) (string, bool) {
 // value returns a value that is shown and has something in it, made fit for a
 // sentence.
 func (s *scene) value(name string) (string, bool) {
-	value, ok := s.get(name)
+	value, ok := s.shown.Value(name)
 	if !ok {
 		return "", false
 	}
 	return clean(value)
 }
 
-// metadata returns the value of field in the way its type is written.
-func (s *scene) metadata(field *Field) (string, bool) {
-	raw, ok := s.get("metadata." + field.Name)
+// metadata returns the value of field, which events have under name, in the way its
+// type is written.
+func (s *scene) metadata(field *Field, name string) (string, bool) {
+	raw, ok := s.shown.Value(name)
 	if !ok {
 		return "", false
 	}
@@ -231,8 +268,8 @@ func (s *scene) actor() (string, bool) {
 
 // subjectOf returns the place of the first subject of the given type.
 func (s *scene) subjectOf(typ string) (int, bool) {
-	for i := range maxLooked {
-		if found, ok := s.value("subjects." + strconv.Itoa(i) + ".type"); ok && found == typ {
+	for i := range s.subjects {
+		if found, ok := s.value(subjectNames[i].typ); ok && found == typ {
 			return i, true
 		}
 	}
@@ -241,20 +278,21 @@ func (s *scene) subjectOf(typ string) (int, bool) {
 
 // subjectAt returns the name, or else the type and ID, of a subject.
 func (s *scene) subjectAt(i int) (string, bool) {
-	prefix := "subjects." + strconv.Itoa(i)
-	if typ, _ := s.value(prefix + ".type"); typ == "version" {
-		if version, ok := s.value(prefix + ".version"); ok {
+	names := &subjectNames[i]
+	typ, typed := s.value(names.typ)
+	if typ == "version" {
+		if version, ok := s.value(names.version); ok {
 			return version, true
 		}
 	}
-	if name, ok := s.value(prefix + ".name"); ok {
+	if name, ok := s.value(names.name); ok {
 		return name, true
 	}
-	id, ok := s.value(prefix + ".id")
+	id, ok := s.value(names.id)
 	if !ok {
 		return "", false
 	}
-	if typ, ok := s.value(prefix + ".type"); ok {
+	if typed {
 		id = strings.ReplaceAll(typ, "_", " ") + " " + id
 	}
 	return id, true
@@ -262,8 +300,8 @@ func (s *scene) subjectAt(i int) (string, bool) {
 
 // target returns the subject whose role is to be the target.
 func (s *scene) target() (string, bool) {
-	for i := range maxLooked {
-		if role, ok := s.value("subjects." + strconv.Itoa(i) + ".role"); ok && role == "target" {
+	for i := range s.subjects {
+		if role, ok := s.value(subjectNames[i].role); ok && role == "target" {
 			return s.subjectAt(i)
 		}
 	}
@@ -275,8 +313,8 @@ func (s *scene) target() (string, bool) {
 
 // version returns the version of the first subject that has one.
 func (s *scene) version() (string, bool) {
-	for i := range maxLooked {
-		if version, ok := s.value("subjects." + strconv.Itoa(i) + ".version"); ok {
+	for i := range s.subjects {
+		if version, ok := s.value(subjectNames[i].version); ok {
 			return version, true
 		}
 	}
@@ -286,8 +324,8 @@ func (s *scene) version() (string, bool) {
 // changedFields returns the names of what changed.
 func (s *scene) changedFields() (string, bool) {
 	var names []string
-	for i := range maxLooked {
-		if name, ok := s.value("changes." + strconv.Itoa(i) + ".field"); ok {
+	for i := range s.changes {
+		if name, ok := s.value(changeNames[i].field); ok {
 			names = append(names, strings.ReplaceAll(name, "_", " "))
 		}
 	}
@@ -296,10 +334,15 @@ func (s *scene) changedFields() (string, bool) {
 
 // changed returns the old or new value of the change of field.
 func (s *scene) changed(field, word string) (string, bool) {
-	for i := range maxLooked {
-		prefix := "changes." + strconv.Itoa(i) + "."
-		if name, ok := s.value(prefix + "field"); ok && name == field {
-			return s.value(prefix + word)
+	for i := range s.changes {
+		names := &changeNames[i]
+		name, ok := s.value(names.field)
+		switch {
+		case !ok || name != field:
+		case word == "old":
+			return s.value(names.old)
+		default:
+			return s.value(names.new)
 		}
 	}
 	return "", false

@@ -254,3 +254,31 @@ func BenchmarkLoad(b *testing.B) {
 		load(b)
 	}
 }
+
+// A numbered is an event of which it is known how much there is.
+type numbered struct {
+	values
+	subjects, changes int
+}
+
+func (n numbered) Value(name string) (string, bool) { return n.get(name) }
+
+func (n numbered) Listed() (subjects, changes int) { return n.subjects, n.changes }
+
+// Who says how much there is to look at gets the sentence that everybody gets, be
+// there nothing to look at or more than is looked at.
+func TestRenderDisclosed(t *testing.T) {
+	c := load(t)
+	for _, typ := range c.Types() {
+		all := full(typ)
+		want := c.Render(typ.Tag, all.get)
+		for _, n := range []numbered{{all, len(typ.Subjects), len(typ.Changes)}, {all, 1000, 1000}} {
+			if got := c.RenderDisclosed(typ.Tag, n); got != want {
+				t.Errorf("%s with %d subjects and %d changes: %q, want %q", typ.Tag, n.subjects, n.changes, got, want)
+			}
+		}
+		if got, want := c.RenderDisclosed(typ.Tag, numbered{}), c.Render(typ.Tag, values{}.get); got != want {
+			t.Errorf("%s with nothing: %q, want %q", typ.Tag, got, want)
+		}
+	}
+}

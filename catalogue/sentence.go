@@ -21,10 +21,17 @@ type clause struct {
 	pieces   []piece
 }
 
-// A piece is plain text, or a placeholder that has names.
+// A piece is plain text, or placeholders of which the first that is shown stands
+// there.
 type piece struct {
 	text  string
-	names []string
+	names []placeholder
+}
+
+// A placeholder is a name in a description.
+type placeholder struct {
+	name     string
+	metadata string // what the field of the metadata of that name is called in events
 }
 
 // parseSentence takes a description apart.
@@ -95,11 +102,12 @@ func parsePieces(text string) ([]piece, error) {
 		if text[start] != '{' || !ok {
 			return nil, errors.New("braces do not match")
 		}
-		names := strings.Split(inside, "|")
-		for _, name := range names {
+		var names []placeholder
+		for name := range strings.SplitSeq(inside, "|") {
 			if !isWord(name) {
 				return nil, fmt.Errorf("{%s} is not a placeholder", inside)
 			}
+			names = append(names, placeholder{name, "metadata." + name})
 		}
 		pieces, text = append(pieces, piece{names: names}), rest
 	}
@@ -110,9 +118,9 @@ func parsePieces(text string) ([]piece, error) {
 func (s *stanza) checkPlaceholders() error {
 	for _, c := range s.typ.sentence {
 		for _, p := range c.pieces {
-			for _, name := range p.names {
-				if !s.typ.hasValue(name) {
-					return s.errorf("tag %s: description: {%s} is no field, subject or change of the type", s.typ.Tag, name)
+			for _, is := range p.names {
+				if !s.typ.hasValue(is.name) {
+					return s.errorf("tag %s: description: {%s} is no field, subject or change of the type", s.typ.Tag, is.name)
 				}
 			}
 		}

@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/custody-log/custody/internal/auth"
@@ -56,9 +58,31 @@ func gone(seq journal.Seq) error {
 	}
 }
 
-// found returns the answer to a search.
-func found(a *reading.Answer) ([]byte, error) {
-	body, err := append(make([]byte, 0, 1<<10*(1+len(a.Events))), `{"events":[`...), error(nil) // in the order asked for
+// answers has memory for the bodies of answers to searches, of at most
+// maxAnswerKept bytes each.
+var answers = sync.Pool{New: func() any { return new([]byte) }}
+
+const maxAnswerKept = 1 << 20 // 1 MiB
+
+// writeFound writes the answer to a search. If it returns an error it has written
+// nothing.
+func writeFound(w http.ResponseWriter, a *reading.Answer) error {
+	memory := answers.Get().(*[]byte)
+	body, err := appendFound((*memory)[:0], a)
+	if err != nil {
+		return err
+	}
+	write(w, http.StatusOK, body) // which keeps nothing of body
+	if cap(body) <= maxAnswerKept {
+		*memory = body
+		answers.Put(memory)
+	}
+	return nil
+}
+
+// appendFound appends the answer to a search.
+func appendFound(body []byte, a *reading.Answer) (_ []byte, err error) {
+	body = append(slices.Grow(body, 1<<10*(1+len(a.Events))), `{"events":[`...) // in the order asked for
 	for i, e := range a.Events {
 		if i > 0 {
 			body = append(body, ',')
@@ -121,12 +145,7 @@ func (a *API) search(w http.ResponseWriter, r *http.Request, key *auth.Key, who 
 	if err != nil {
 		return err
 	}
-	body, err := found(answer)
-	if err != nil {
-		return err
-	}
-	write(w, http.StatusOK, body)
-	return nil
+	return writeFound(w, answer)
 }
 
 // parseQuery reads the parameters q, after and before.

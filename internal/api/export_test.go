@@ -2,11 +2,13 @@ package api_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/base64"
 	"encoding/csv"
 	"encoding/json"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -277,7 +279,14 @@ func TestExportRefuses(t *testing.T) {
 func TestExportLimit(t *testing.T) {
 	b := open(t, new(disk.Mem))
 	b.many(8000)
-	server := httptest.NewServer(b.handler)
+	server := httptest.NewUnstartedServer(b.handler)
+	server.Config.ConnContext = func(ctx context.Context, c net.Conn) context.Context {
+		if err := c.(*net.TCPConn).SetWriteBuffer(32 << 10); err != nil { // or an export ends that nobody reads
+			t.Error(err)
+		}
+		return ctx
+	}
+	server.Start()
 	defer server.Close()
 	var open []io.Closer
 	status := 0

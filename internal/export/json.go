@@ -5,7 +5,9 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -16,10 +18,30 @@ import (
 // The form is frozen: a bundle's rows are made again from its receipts, and
 // compared.
 func AppendJSON(dst []byte, r *Row) ([]byte, error) {
-	p := new(places)
+	p := takePlaces()
+	defer p.giveBack()
 	p.fill(r.Record)
 	return appendRow(dst, p, r, r.Record.Commitment)
 }
+
+// AppendShown is [AppendJSON] for a reader who may not be shown all of an event: of
+// the fields that they are shown, whatever the record in r. Two members that an
+// export always has, the ID and the actor, are left out where nothing of them is
+// shown.
+func AppendShown(dst []byte, r *Row, shown event.Fields, c event.Commitment) ([]byte, error) {
+	p := takePlaces()
+	defer p.giveBack()
+	p.fillFields(shown)
+	p.noID, p.noActor = p.by[idCode] == nil, !slices.ContainsFunc(shown, isOfActor)
+	return appendRow(dst, p, r, c)
+}
+
+// isOfActor reports whether a field is one of the actor's, be it one that this
+// version has no place for.
+func isOfActor(f event.Field) bool { return strings.HasPrefix(f.Name, "actor.") }
+
+// AppendString appends s as a JSON string, as all strings of rows are.
+func AppendString(dst []byte, s string) []byte { return appendString(dst, s) }
 
 // appendRow appends the object of the event in p. Of r it takes all but the
 // record.
@@ -49,18 +71,22 @@ func appendRow(dst []byte, p *places, r *Row, c event.Commitment) ([]byte, error
 // appendEvent appends the members of an event, each after a comma, in the
 // order of [event.Event].
 func appendEvent(dst []byte, p *places) ([]byte, error) {
-	dst = append(dst, `,"id":`...)
-	dst = appendString(dst, p.text(idCode))
+	if !p.noID {
+		dst = append(dst, `,"id":`...)
+		dst = p.appendString(dst, idCode)
+	}
 	dst = append(dst, `,"tag":`...)
-	dst = appendString(dst, p.text(tagCode))
+	dst = p.appendString(dst, tagCode)
 	dst = append(dst, `,"time":`...)
 	dst, err := appendTime(dst, p.by[timeCode])
 	if err != nil {
 		return nil, err
 	}
 	dst = p.appendOptional(dst, "outcome", outcomeCode)
-	dst = append(dst, `,"actor":`...)
-	dst = p.appendObject(dst, actorMembers, 0)
+	if !p.noActor {
+		dst = append(dst, `,"actor":`...)
+		dst = p.appendObject(dst, actorMembers, 0)
+	}
 	for _, o := range []struct {
 		name string
 		list []member
@@ -165,7 +191,7 @@ func (p *places) appendChanges(dst []byte) (_ []byte, err error) {
 		}
 		offset := n * changeStep
 		dst = append(dst, `{"field":`...)
-		dst = appendString(dst, p.text(changeMembers[0].code+offset))
+		dst = p.appendString(dst, changeMembers[0].code+offset)
 		for _, m := range changeMembers[1:] {
 			f := p.by[m.code+offset]
 			if f == nil {
@@ -210,6 +236,9 @@ func appendValue(dst []byte, f *event.Field) ([]byte, error) {
 		return strconv.AppendBool(dst, len(f.Value) == 1 && f.Value[0] == 1), nil
 	case event.JSON:
 		// It is written as it is, so it must not be able to end what it is in.
+		if isPlain(f.Value) && json.Valid(f.Value) {
+			return append(dst, f.Value...), nil
+		}
 		var compact, safe bytes.Buffer
 		if err := json.Compact(&compact, f.Value); err != nil {
 			return nil, fmt.Errorf("field %s is not JSON: %w", strconv.Quote(f.Name), err)
@@ -221,10 +250,36 @@ func appendValue(dst []byte, f *event.Field) ([]byte, error) {
 	return appendFieldText(dst, f), nil
 }
 
+// isPlain reports whether there is nothing in a value that is JSON that is to be
+// escaped or left out: what could be, is not in it, not even within a string.
+func isPlain(value []byte) bool {
+	for _, c := range value {
+		if c <= ' ' || c == '<' || c == '>' || c == '&' || c >= utf8.RuneSelf {
+			return false
+		}
+	}
+	return true
+}
+
+// appendString appends the text of the field with the given code as a JSON string,
+// an empty one if there is no such field.
+func (p *places) appendString(dst []byte, code int) []byte {
+	if f := p.by[code]; f != nil {
+		return appendFieldText(dst, f)
+	}
+	return append(dst, `""`...)
+}
+
 // appendFieldText appends the text of a field as a JSON string.
 func appendFieldText(dst []byte, f *event.Field) []byte {
-	if f.Type == event.String {
+	switch f.Type {
+	case event.String:
 		return appendString(dst, f.Value)
+	case event.IP:
+		if address := f.IP(); address.IsValid() {
+			return append(address.AppendTo(append(dst, '"')), '"')
+		}
+	case event.Int, event.Bool, event.Time, event.JSON:
 	}
 	return appendString(dst, f.Text())
 }
@@ -249,11 +304,12 @@ func appendString[S string | []byte](dst []byte, s S) []byte {
 	dst = append(dst, '"')
 	from := 0
 	for i := 0; i < len(s); {
-		if c := s[i]; c < utf8.RuneSelf {
-			if c >= ' ' && c != '"' && c != '\\' && c != '<' && c != '>' && c != '&' {
-				i++
-				continue
-			}
+		c := s[i]
+		if asItIs[c] {
+			i++
+			continue
+		}
+		if c < utf8.RuneSelf {
 			dst = append(dst, s[from:i]...)
 			dst = appendEscape(dst, c)
 			i++
@@ -277,6 +333,14 @@ func appendString[S string | []byte](dst []byte, s S) []byte {
 	dst = append(dst, s[from:]...)
 	return append(dst, '"')
 }
+
+// asItIs says which bytes stand for themselves in a JSON string. Nobody changes it.
+var asItIs = func() (list [256]bool) {
+	for c := byte(' '); c < utf8.RuneSelf; c++ {
+		list[c] = c != '"' && c != '\\' && c != '<' && c != '>' && c != '&'
+	}
+	return list
+}()
 
 const hexDigits = "0123456789abcdef"
 

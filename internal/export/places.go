@@ -3,6 +3,7 @@ package export
 import (
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/custody-log/custody/event"
 )
@@ -61,6 +62,19 @@ type places struct {
 	subjects int // elements, those without a member included
 	changes  int
 	erased   int // fields that were
+
+	noID, noActor bool // in JSON; otherwise these are there, be they empty
+}
+
+// freePlaces are places for one event, of which none points to anything.
+var freePlaces = sync.Pool{New: func() any { return new(places) }}
+
+func takePlaces() *places { return freePlaces.Get().(*places) }
+
+// giveBack ends the use of p. It keeps nothing of the event.
+func (p *places) giveBack() {
+	p.clear()
+	freePlaces.Put(p)
 }
 
 // fill puts the fields of r that are not erased in their places.
@@ -87,8 +101,10 @@ func (p *places) clear() {
 	for _, code := range p.used {
 		p.by[code] = nil
 	}
+	clear(p.metadata)
 	p.used, p.metadata = p.used[:0], p.metadata[:0]
 	p.subjects, p.changes, p.erased = 0, 0, 0
+	p.noID, p.noActor = false, false
 }
 
 // put puts one field in its place. One that this version has no place for is

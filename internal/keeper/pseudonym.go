@@ -10,11 +10,16 @@ import (
 	"github.com/custody-log/custody/internal/retain"
 )
 
-// Shown returns the fields of a record as readers see them: what is not erased,
-// and pseudonyms as the names of who was. It also returns the names of the fields
-// that are erased, or past their time. A nil Keeper knows no pseudonyms.
-func (k *Keeper) Shown(seq journal.Seq, record *event.Record) (fields event.Fields, erased []string) {
-	fields = record.Open()
+// Shown appends to fields, which may be memory of the caller's and is empty, those
+// of a record as readers see them: what is not erased, and pseudonyms as the names
+// of who was. They share their values with the record. It also returns the names of
+// the fields that are erased, or past their time. A nil Keeper knows no pseudonyms.
+func (k *Keeper) Shown(fields event.Fields, seq journal.Seq, record *event.Record) (_ event.Fields, erased []string) {
+	for i := range record.Fields {
+		if f := &record.Fields[i]; !f.Erased {
+			fields = append(fields, f.Field)
+		}
+	}
 	if len(fields) == len(record.Fields) {
 		return fields, nil
 	}

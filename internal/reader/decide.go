@@ -35,23 +35,21 @@ func (p *Policy) decide(l *look, e *sighting, f *event.Field) decision {
 	if at.nature&surroundings != 0 && !l.acted {
 		as &^= catalogue.Self
 	}
-	of := string(e.parties[at.party].typ)
-	personal := at.core.PersonalFor(of)
+	rule := l.rules[e.parties[at.party].kind][code]
 	if at.member == fieldMember && l.typ == nil {
-		personal = true // what an unknown type calls the thing that changed
+		rule.personal = true // what an unknown type calls the thing that changed
 	}
-	return l.verdict(as, at.core.VisibleIn(l.class, of), personal && at.nature&tookPart == 0)
+	return l.verdict(as, rule.visible, rule.personal && at.nature&tookPart == 0)
 }
 
 // decideMetadata returns what becomes of the value of metadata under key.
 func (p *Policy) decideMetadata(l *look, key string) decision {
-	as := l.whole
-	if l.part != 0 {
-		if _, declared := l.typ.Field(key); declared {
-			as |= l.part
+	if l.typ != nil {
+		if f, declared := l.typ.Field(key); declared {
+			return l.verdict(l.whole|l.part, f.Visible, f.Personal)
 		}
 	}
-	return l.verdict(as, p.Catalogue.VisibleMetadata(l.tag, key), p.Catalogue.PersonalMetadata(l.tag, key))
+	return l.verdict(l.whole, p.Catalogue.VisibleMetadata(l.tag, key), p.Catalogue.PersonalMetadata(l.tag, key))
 }
 
 // decideChange returns what becomes of the values of a change of field.

@@ -48,9 +48,11 @@ const (
 	maxChanges = 1 + event.MaxChanges
 )
 
-// A table holds what a policy knows about names of fields.
+// A table holds what a policy knows about names of fields. It is made once, of the
+// catalogue alone, and does not change.
 type table struct {
 	places          [event.CodeLimit]place // by code
+	rules           rules
 	country, client *catalogue.CoreField
 }
 
@@ -61,6 +63,7 @@ func (p *Policy) known() *table {
 		for code := range p.table.places {
 			p.table.places[code] = newPlace(p.Catalogue, event.NameOf(code))
 		}
+		p.table.rules = newRules(p.Catalogue, &p.table.places)
 		p.table.country, p.table.client = coreField(p.Catalogue, "geo.country"), coreField(p.Catalogue, "client.name")
 	})
 	return p.table

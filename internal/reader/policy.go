@@ -19,7 +19,8 @@ type Policy struct {
 }
 
 // Disclose returns what r gets of an event with the given fields; ok is false if
-// that is nothing at all. The fields shown share their values with those given.
+// that is nothing at all. The fields shown share their values with those given, and
+// nothing else.
 //
 // What was erased may be given as a field without a value: it comes out, or its
 // name does, where it would have with one. Whose ID was erased is nobody.
@@ -35,25 +36,50 @@ func (p *Policy) Disclose(r *Reader, fields event.Fields) (d Disclosure, ok bool
 		return d, false
 	}
 	d.As, d.Partial = l.whole|l.part, l.why
-	d.Fields = make(event.Fields, 0, len(fields))
-	var shown origins
+	var memory [event.MaxFields]decision // as many as an event has; pseudonyms may be more
+	verdicts := memory[:0]
+	var shown, masked int
+	var from origins
 	for i := range fields {
 		f := fields[i] // a copy, because Code writes into it
-		switch p.decide(&l, &e, &f) {
+		verdict := p.decide(&l, &e, &f)
+		verdicts = append(verdicts, verdict)
+		switch verdict {
 		case show:
-			d.Fields = append(d.Fields, f)
-			shown.ip = shown.ip || f.Code() == codeIP
-			shown.agent = shown.agent || f.Code() == codeAgent
+			shown++
+			from.ip = from.ip || f.Code() == codeIP
+			from.agent = from.agent || f.Code() == codeAgent
 		case mask:
-			d.Masked = append(d.Masked, f.Name)
+			masked++
 		case hide:
 		}
 	}
-	if len(d.Fields)+len(d.Masked) == 0 {
+	if shown+masked == 0 {
 		return Disclosure{}, false
 	}
-	p.origin(&d, &l, &e, &shown)
+	d.fill(fields, verdicts, shown, masked)
+	p.origin(&d, &l, &e, &from)
 	return d, true
+}
+
+// fill fills in the fields that are shown, and the names of those that are masked.
+func (d *Disclosure) fill(fields event.Fields, verdicts []decision, shown, masked int) {
+	d.Fields = make(event.Fields, 0, shown)
+	if masked > 0 {
+		d.Masked = make([]string, 0, masked)
+	}
+	for i := 0; i < len(fields); {
+		start := i
+		for i < len(fields) && verdicts[i] == show {
+			i++
+		}
+		d.Fields = append(d.Fields, fields[start:i]...)
+		for ; i < len(fields) && verdicts[i] != show; i++ {
+			if verdicts[i] == mask {
+				d.Masked = append(d.Masked, fields[i].Name)
+			}
+		}
+	}
 }
 
 // A look is one reader looking at one event.
@@ -65,15 +91,22 @@ type look struct {
 	why        catalogue.ConditionKind // why they see only a part; "" if they do not
 	acted      bool                    // the reader did it, or it was done for them
 	clear      bool
+	rules      []*[event.CodeLimit]rule // of the class, by number of the type of party
 }
 
 // look returns what kinds of readers r is to e, as far as they see anything.
 func (p *Policy) look(r *Reader, e *sighting) look {
-	l := look{tag: string(e.tag), clear: r.Clear}
+	typ, known := p.Catalogue.Lookup(string(e.tag))
+	l := look{clear: r.Clear}
+	if known {
+		l.tag = typ.Tag
+	} else {
+		l.tag = string(e.tag)
+	}
 	l.class = catalogue.ClassOf(l.tag)
+	l.rules = p.table.rules.of(l.class)
 	to := r.relate(e, l.class)
 	l.acted = to.acted
-	typ, known := p.Catalogue.Lookup(l.tag)
 	if !known {
 		l.whole = to.is & p.Catalogue.VisibilityOf(l.tag)
 		return l

@@ -20,6 +20,7 @@ type sighting struct {
 // A party is somebody who acts, or a subject.
 type party struct {
 	typ, id, name []byte
+	kind          int  // number of typ, see [rules]
 	hasID         bool // be it erased
 }
 
@@ -50,7 +51,7 @@ func (t *table) sight(e *sighting, fields event.Fields) {
 		p := &e.parties[at.party]
 		switch at.member {
 		case typeMember:
-			p.typ = f.Value
+			p.typ, p.kind = f.Value, t.rules.types.of(f.Value)
 		case idMember:
 			p.id, p.hasID = f.Value, true
 		case nameMember:
@@ -105,10 +106,8 @@ func (r *Reader) isUser(p *party) bool {
 func (r *Reader) roles(p *party) (is catalogue.Readers) {
 	switch string(p.typ) {
 	case "project", "version", "file":
-		for i := range r.Projects {
-			if r.Projects[i].isProjectOf(p) {
-				return catalogue.Owner
-			}
+		if r.owns(p) {
+			return catalogue.Owner
 		}
 	case "org", "team":
 		for i := range r.Orgs {
@@ -120,17 +119,29 @@ func (r *Reader) roles(p *party) (is catalogue.Readers) {
 	return 0
 }
 
-// isProjectOf reports whether a subject is the project r, or a version or file
-// of it, which only a package URL tells.
-func (r *Ref) isProjectOf(p *party) bool {
-	if r.Type != "project" || r.ID == "" {
+// owns reports whether a subject is a project of r's, or a version or file of one,
+// which only a package URL tells.
+func (r *Reader) owns(p *party) bool {
+	if len(r.Projects) == 0 {
 		return false
 	}
-	key := p.key()
-	if string(p.typ) == "project" && r.ID == string(key) {
-		return true
+	key, isProject := p.key(), string(p.typ) == "project"
+	var url []byte // of the project; nil: the event says none
+	if p.hasID && bytes.HasPrefix(key, packageURL) {
+		url = projectOf(key)
 	}
-	return p.hasID && bytes.HasPrefix(key, packageURL) && sameURL(r.ID, projectOf(key))
+	escaped := bytes.IndexByte(url, '%') >= 0
+	for i := range r.Projects {
+		o := &r.Projects[i]
+		switch {
+		case o.Type != "project" || o.ID == "":
+		case isProject && o.ID == string(key), url != nil && o.ID == string(url):
+			return true
+		case url != nil && (escaped || strings.IndexByte(o.ID, '%') >= 0) && sameURL(o.ID, url):
+			return true
+		}
+	}
+	return false
 }
 
 var packageURL = []byte("pkg:")
@@ -152,9 +163,6 @@ func projectOf(url []byte) []byte {
 // sameURL reports whether a and b are equal once percent-encoding is undone: a
 // package URL has many forms, and its sources choose.
 func sameURL(a string, b []byte) bool {
-	if strings.IndexByte(a, '%') < 0 && bytes.IndexByte(b, '%') < 0 {
-		return a == string(b)
-	}
 	i, k := 0, 0
 	for i < len(a) && k < len(b) {
 		one, width := unescaped(a[i:min(i+3, len(a))])

@@ -16,30 +16,32 @@ import (
 const lookTag = "audit:reveal_pii"
 
 // disclose returns the event of a record as r gets it; ok is false if that is
-// nothing. It shares memory with record.
+// nothing. It shares memory with record, which must not be changed as long as it is
+// used.
 func (m *Room) disclose(r *reader.Reader, seq journal.Seq, record *event.Record) (e *Shown, ok bool) {
-	whole, erased := m.whole(seq, record)
+	if e, ok = m.see(r, seq, record); ok {
+		m.tell(e)
+	}
+	return e, ok
+}
+
+// see is disclose without a sentence about the event, for who may have no use of it.
+func (m *Room) see(r *reader.Reader, seq journal.Seq, record *event.Record) (e *Shown, ok bool) {
+	var memory [usualFields]event.Field
+	whole, erased := m.whole(memory[:0], seq, record)
 	d, ok := m.Policy.Disclose(r, whole)
 	if !ok {
 		return nil, false
 	}
-	tag := d.Fields.Text("tag")
 	e = &Shown{
 		Seq: seq, Fields: d.Fields, Masked: d.Masked, Partial: d.Partial, As: d.As, Country: d.Country, Client: d.Client,
-		Class: catalogue.ClassOf(tag), Severity: string(m.Catalogue.SeverityOf(tag)), Commitment: record.Commitment,
+		Commitment: record.Commitment, record: record,
 	}
-	if tag == lookTag && e.As&catalogue.Staff == 0 && m.RevealDelay > 0 && time.Since(e.Time()) < m.RevealDelay {
+	m.setKind(e)
+	if e.tag == lookTag && e.As&catalogue.Staff == 0 && m.RevealDelay > 0 && time.Since(e.Time()) < m.RevealDelay {
 		return nil, false
 	}
 	e.setErased(erased)
-	e.setRow(record)
-	e.Text = m.Catalogue.Render(tag, func(name string) (string, bool) {
-		f, ok := e.Fields.Get(name)
-		if !ok {
-			return "", false
-		}
-		return f.Text(), true
-	})
 	e.known = e.Fields
 	if e.Partial != "" {
 		e.known = related(r, whole, e)
@@ -50,10 +52,30 @@ func (m *Room) disclose(r *reader.Reader, seq journal.Seq, record *event.Record)
 	return e, true
 }
 
-// whole returns all fields of a record, in order, those that are erased without a
-// value or with a pseudonym for one, and the names of these.
-func (m *Room) whole(seq journal.Seq, record *event.Record) (fields event.Fields, erased []string) {
-	fields, erased = m.Keeper.Shown(seq, record)
+// usualFields is how many fields most events have at most. Those of others take
+// memory that is collected.
+const usualFields = 48
+
+// setKind fills in what the tag says about the event.
+func (m *Room) setKind(e *Shown) {
+	var tag []byte
+	if f := find(e.Fields, "tag"); f != nil && f.Type == event.String {
+		tag = f.Value
+	}
+	if typ, known := m.Catalogue.Lookup(string(tag)); known {
+		e.tag, e.Severity = typ.Tag, string(typ.Severity)
+	} else {
+		e.tag = string(tag)
+		e.Severity = string(m.Catalogue.SeverityOf(e.tag))
+	}
+	e.Class = catalogue.ClassOf(e.tag)
+}
+
+// whole appends to fields, which is empty, all fields of a record, in order, those
+// that are erased without a value or with a pseudonym for one, and returns them and
+// the names of these.
+func (m *Room) whole(memory event.Fields, seq journal.Seq, record *event.Record) (fields event.Fields, erased []string) {
+	fields, erased = m.Keeper.Shown(memory, seq, record)
 	if len(erased) == 0 {
 		return fields, nil
 	}
@@ -84,30 +106,13 @@ func (e *Shown) setErased(erased []string) {
 	}
 }
 
-// setRow keeps what is shown in the form that exports have. It has no secrets.
-func (e *Shown) setRow(record *event.Record) {
-	e.row = &event.Record{Commitment: record.Commitment, Fields: record.Fields}
-	if len(e.Fields) == len(record.Fields) && len(e.Erased) == 0 {
-		return
-	}
-	e.row.Fields = make([]event.StoredField, 0, len(record.Fields))
-	for i := range record.Fields {
-		f := &record.Fields[i]
-		if shown, ok := e.Fields.Get(f.Name); ok {
-			e.row.Fields = append(e.row.Fields, event.StoredField{Field: shown})
-		} else if f.Erased && slices.Contains(e.Erased, f.Name) {
-			e.row.Fields = append(e.row.Fields, *f)
-		}
-	}
-}
-
 // related returns what r knows of an event of which they see a part: that, and
 // what makes them somebody who sees it.
 func related(r *reader.Reader, whole event.Fields, e *Shown) event.Fields {
-	known := slices.Clone(e.Fields)
+	known := e.Fields[:len(e.Fields):len(e.Fields)] // whoever appends copies
 	for i := range whole {
 		place, isType := strings.CutSuffix(whole[i].Name, ".type")
-		if !isType {
+		if !isType || !e.mayBeReason(r, whole[i].Value) {
 			continue
 		}
 		id, _ := whole.Get(place + ".id")
@@ -121,15 +126,31 @@ func related(r *reader.Reader, whole event.Fields, e *Shown) event.Fields {
 			}
 		}
 	}
-	slices.SortFunc(known, func(a, b event.Field) int { return strings.Compare(a.Name, b.Name) })
+	if len(known) > len(e.Fields) {
+		slices.SortFunc(known, func(a, b event.Field) int { return strings.Compare(a.Name, b.Name) })
+	}
 	return known
+}
+
+// mayBeReason reports whether a party or subject of a type may be one for which r
+// sees a part of e.
+func (e *Shown) mayBeReason(r *reader.Reader, kind []byte) bool {
+	switch string(kind) {
+	case "user":
+		return r.Self != ""
+	case "project":
+		return len(r.Projects) > 0
+	case "org", "team":
+		return len(r.Orgs) > 0
+	}
+	return false
 }
 
 // projectsIn returns what finds the projects in an event.
 func projectsIn(whole event.Fields) (list [][]byte) {
 	var keys query.Keys
-	for i := range whole {
-		keys.Add(&whole[i])
+	for _, f := range slices.Clone(whole) {
+		keys.Add(&f)
 	}
 	keys.End()
 	for _, k := range keys.List {

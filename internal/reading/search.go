@@ -114,7 +114,7 @@ func (m *Room) sift(ctx context.Context, r *reader.Reader, p *plan, q Request) (
 func (s *sieve) take(found *store.Answer) {
 	a := s.answer
 	for _, f := range found.Found {
-		e, ok := s.room.disclose(s.reader, f.Seq, f.Record)
+		e, ok := s.room.see(s.reader, f.Seq, f.Record)
 		if !ok {
 			continue
 		}
@@ -130,6 +130,7 @@ func (s *sieve) take(found *store.Answer) {
 			a.Next, s.full = store.CursorAfter(last.Time(), last.Seq, s.Oldest), true
 			return
 		}
+		s.room.tell(e)
 		a.Events = append(a.Events, e)
 	}
 	s.after = found.Next
@@ -150,7 +151,8 @@ func (s *sieve) cut() *store.Cursor {
 var errLate = errors.New("reading: the time is up")
 
 // each calls yield with all events that match and that r may see, in some order,
-// until the budget is used up. They are valid until yield returns.
+// until the budget is used up. They have no sentence, and are valid until yield
+// returns.
 func (m *Room) each(ctx context.Context, r *reader.Reader, p *plan, budget time.Duration, yield func(*Shown)) (taken journal.Seq, complete bool, err error) {
 	end, looked := time.Now().Add(budget), 0
 	inside, cancel := context.WithDeadline(ctx, end.Add(patience))
@@ -158,7 +160,7 @@ func (m *Room) each(ctx context.Context, r *reader.Reader, p *plan, budget time.
 	err = m.Store.Walk(inside, store.Request{Query: p.query, Limit: store.MaxFound}, func(found *store.Answer) error {
 		taken = found.Taken
 		for _, f := range found.Found {
-			if e, ok := m.disclose(r, f.Seq, f.Record); ok && p.matches(e, m.Store.Derive()) {
+			if e, ok := m.see(r, f.Seq, f.Record); ok && p.matches(e, m.Store.Derive()) {
 				yield(e)
 			}
 		}

@@ -1,10 +1,7 @@
 package reading
 
 import (
-	"bytes"
-	"encoding/json"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/custody-log/custody/catalogue"
@@ -35,8 +32,9 @@ type Shown struct {
 	Commitment event.Commitment
 	As         catalogue.Readers // as what the reader sees the event
 
-	row   *event.Record // what is shown, as exports have it
-	known event.Fields  // what a query is compared with: Fields, and of a part also why the reader sees it
+	tag    string        // "" if it is not shown
+	record *event.Record // of which the event is; whoever had it disclosed leaves it as it is
+	known  event.Fields  // what a query is compared with: Fields, and of a part also why the reader sees it
 
 	projects [][]byte // what finds the projects of an event of which anybody sees a part
 }
@@ -47,66 +45,72 @@ func (e *Shown) Time() time.Time {
 	return f.Time()
 }
 
-// Row returns the event as a row of an export.
+// Row returns the event as a row of an export. It shares memory with e, and has no
+// secrets.
 func (e *Shown) Row() *export.Row {
-	return &export.Row{Seq: int64(e.Seq), Record: e.row, Class: e.Class, Severity: e.Severity, Text: e.Text}
+	row := e.row()
+	row.Record = &event.Record{Commitment: e.Commitment, Fields: e.record.Fields}
+	if len(e.Fields) == len(e.record.Fields) && len(e.Erased) == 0 {
+		return &row
+	}
+	row.Record.Fields = make([]event.StoredField, 0, len(e.record.Fields))
+	for i := range e.record.Fields {
+		f := &e.record.Fields[i]
+		if shown := find(e.Fields, f.Name); shown != nil {
+			row.Record.Fields = append(row.Record.Fields, event.StoredField{Field: *shown})
+		} else if f.Erased && slices.Contains(e.Erased, f.Name) {
+			row.Record.Fields = append(row.Record.Fields, *f)
+		}
+	}
+	return &row
 }
 
-// MarshalJSON implements [json.Marshaler]. Of an event of which everything is
+// row returns what a row says besides its record.
+func (e *Shown) row() export.Row {
+	return export.Row{Seq: int64(e.Seq), Class: e.Class, Severity: e.Severity, Text: e.Text}
+}
+
+// MarshalJSON implements json.Marshaler. Of an event of which everything is
 // shown it is the line that an export has.
 func (e *Shown) MarshalJSON() ([]byte, error) { return e.AppendJSON(nil) }
 
 // AppendJSON appends what MarshalJSON returns.
 func (e *Shown) AppendJSON(dst []byte) ([]byte, error) {
-	row := e.Row()
-	if len(e.Erased) > 0 || row.Record == nil { // the row may lack a pseudonym
-		row.Record = &event.Record{Commitment: e.Commitment, Fields: make([]event.StoredField, len(e.Fields))}
-		for i := range e.Fields {
-			row.Record.Fields[i].Field = e.Fields[i]
-		}
-	}
-	start := len(dst)
-	dst, err := export.AppendJSON(dst, row)
+	row := e.row()
+	dst, err := export.AppendShown(dst, &row, e.Fields, e.Commitment)
 	if err != nil {
 		return nil, err
 	}
-	dst = e.withoutEmpty(dst, start)
-	if len(e.Erased) == 0 && len(e.Masked) == 0 && e.Partial == "" && e.Country == "" && e.Client == "" {
-		return dst, nil
-	}
-	more, err := json.Marshal(&struct {
-		Erased  []string                `json:"erased,omitempty"`
-		Masked  []string                `json:"masked,omitempty"`
-		Partial catalogue.ConditionKind `json:"partial,omitempty"`
-		Country string                  `json:"country,omitempty"`
-		Client  string                  `json:"client,omitempty"`
-	}{e.Erased, e.Masked, e.Partial, e.Country, e.Client})
-	if err != nil {
-		return nil, err
-	}
-	dst[len(dst)-1] = ','
-	return append(dst, more[1:]...), nil
+	dst = dst[:len(dst)-1] // its end is further on
+	dst = appendNames(dst, "erased", e.Erased)
+	dst = appendNames(dst, "masked", e.Masked)
+	dst = appendMember(dst, "partial", string(e.Partial))
+	dst = appendMember(dst, "country", e.Country)
+	dst = appendMember(dst, "client", e.Client)
+	return append(dst, '}'), nil
 }
 
-// withoutEmpty takes out of the JSON of e, which begins at start, the two members
-// that it always has, where nothing is shown of them. They come before all objects
-// that somebody else chose.
-func (e *Shown) withoutEmpty(dst []byte, start int) []byte {
-	id, actor := false, false
-	for i := range e.Fields {
-		id = id || e.Fields[i].Name == "id"
-		actor = actor || strings.HasPrefix(e.Fields[i].Name, "actor.")
-	}
-	cut := func(member string) {
-		if i := bytes.Index(dst[start:], []byte(member)); i >= 0 {
-			dst = slices.Delete(dst, start+i, start+i+len(member))
+// appendNames appends a member that is a list of names, unless there is none.
+func appendNames(dst []byte, member string, names []string) []byte {
+	for i, name := range names {
+		if i == 0 {
+			dst = append(append(append(dst, `,"`...), member...), `":[`...)
+		} else {
+			dst = append(dst, ',')
 		}
+		dst = export.AppendString(dst, name)
 	}
-	if !id {
-		cut(`,"id":""`)
+	if len(names) == 0 {
+		return dst
 	}
-	if !actor {
-		cut(`,"actor":{}`)
+	return append(dst, ']')
+}
+
+// appendMember appends a member that is a text, unless that is empty.
+func appendMember(dst []byte, member, text string) []byte {
+	if text == "" {
+		return dst
 	}
-	return dst
+	dst = append(append(append(dst, `,"`...), member...), `":`...)
+	return export.AppendString(dst, text)
 }
