@@ -38,7 +38,7 @@ type Record struct {
 	Commitment Commitment // as stored; see [Record.Verify]
 	Fields     []StoredField
 
-	scratch *Sealer // memory of Verify and Digests; nil before they are first called
+	scratch *verifier // memory of Verify and Digests; nil before they are first called
 }
 
 // A StoredField is a field of a record.
@@ -334,43 +334,6 @@ func (r *Record) Digests() ([]Digest, []Salt) {
 		digests[i] = DigestOf(&all[i], f.Name, f.Type, f.Value)
 	}
 	return digests, all
-}
-
-func (r *Record) memory() *Sealer {
-	if r.scratch == nil {
-		r.scratch = new(Sealer)
-	}
-	return r.scratch
-}
-
-// ErrCommitment means that a record's fields are not what its commitment
-// commits to.
-var ErrCommitment = errors.New("event: the fields do not match the commitment")
-
-// Verify recomputes the commitment from the fields and compares.
-func (r *Record) Verify() error {
-	w := r.memory()
-	w.digests = appendCommitmentHead(w.digests[:0], len(r.Fields))
-	w.salts.start(&r.Secrets)
-	for i := range r.Fields {
-		f := &r.Fields[i]
-		if f.Erased {
-			digest := f.Digest()
-			w.digests = append(w.digests, digest[:]...)
-			continue
-		}
-		salt := w.salts.at(i, f.Private)
-		if f.Explicit {
-			*salt = f.Salt()
-		}
-		w.committed = appendCommitted(w.committed[:0], salt, f.Name, f.Type, f.Value)
-		digest := sha256.Sum256(w.committed)
-		w.digests = append(w.digests, digest[:]...)
-	}
-	if sha256.Sum256(w.digests) != r.Commitment {
-		return ErrCommitment
-	}
-	return nil
 }
 
 // Open returns the fields that are not erased.

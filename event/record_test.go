@@ -3,6 +3,7 @@ package event_test
 import (
 	"bytes"
 	"errors"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -40,6 +41,24 @@ func TestRecordRoundTrip(t *testing.T) {
 	c, err := event.StoredCommitment(body)
 	if err != nil || c != r.Commitment {
 		t.Errorf("StoredCommitment = %x, %v, want %x", c, err, r.Commitment)
+	}
+}
+
+// A record verifies however long its values are: Verify pads what it hashes by
+// itself, and if a length were padded wrongly, a sound log would be called
+// damaged.
+func TestVerifyEveryLength(t *testing.T) {
+	for n := range 200 {
+		f := event.Fields{event.StringField("reason", strings.Repeat("r", n)), event.StringField("tag", "user:login:add")}
+		f[0].Private = n%2 == 0
+		body, _ := event.AppendRecord(nil, f, &event.Secrets{Open: [16]byte{1}, Private: [16]byte{2}})
+		r, err := event.DecodeRecord(body)
+		if err == nil {
+			err = r.Verify()
+		}
+		if err != nil {
+			t.Errorf("a value of %d bytes: %v", n, err)
+		}
 	}
 }
 

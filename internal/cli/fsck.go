@@ -7,6 +7,7 @@ import (
 	"flag"
 	"fmt"
 	"maps"
+	"runtime/debug"
 	"slices"
 
 	"github.com/custody-log/custody/internal/backup"
@@ -33,6 +34,11 @@ signed records contradict, and checks again.`,
 	}
 }
 
+// checkGCPercent is how much garbage a check makes before it is collected: the
+// ciphers of two secrets for each record, next to little that lives. The variable
+// GOGC overrules it.
+const checkGCPercent = 400
+
 func runFsck(ctx context.Context, env *Env, flags *flag.FlagSet, args []string) error {
 	deep := flags.Bool("deep", false, "also make each file of the store anew and compare; takes several times as long")
 	repair := flags.String("repair", "", "replace what is damaged with what this `backup` has")
@@ -42,6 +48,9 @@ func runFsck(ctx context.Context, env *Env, flags *flag.FlagSet, args []string) 
 	rest, err := parse(flags, args, 1, 1)
 	if err != nil {
 		return err
+	}
+	if env.Getenv("GOGC") == "" {
+		debug.SetGCPercent(checkGCPercent)
 	}
 	f := &fsck{env: env, deep: *deep, asJSON: *asJSON}
 	if *logKey != "" {

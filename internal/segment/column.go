@@ -48,6 +48,11 @@ type marks struct {
 	count int
 	bits  reader
 	ranks column
+
+	// The 64 rows looked at last, before end; 0: none.
+	end    int
+	word   uint64
+	before int // how many before them have it
 }
 
 const rankRows = 512
@@ -101,14 +106,21 @@ func (m *marks) rank(row int) (before int, has bool) {
 	case m.rows:
 		return row, true
 	}
+	if row >= m.end || row < m.end-64 {
+		m.look(row)
+	}
+	bit := uint(row % 64)
+	return m.before + bits.OnesCount64(m.word&(1<<bit-1)), m.word>>bit&1 != 0
+}
+
+// look takes the 64 rows at hand of which row is one.
+func (m *marks) look(row int) {
 	start := row / rankRows * rankRows
-	before = int(m.ranks.get(row / rankRows))
+	before := int(m.ranks.get(row / rankRows))
 	for ; start+64 <= row; start += 64 {
 		before += bits.OnesCount64(m.bits.word(int64(start / 8)))
 	}
-	word := m.bits.word(int64(start / 8))
-	before += bits.OnesCount64(word & (1<<(row-start) - 1))
-	return before, word>>(row-start)&1 != 0
+	m.end, m.word, m.before = start+64, m.bits.word(int64(start/8)), before
 }
 
 // A sparse column has a number for some rows.

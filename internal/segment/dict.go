@@ -85,7 +85,7 @@ type dictReader struct {
 	last    int   // whose value is in value; -1: none
 	next    int64 // where the one after it is
 
-	all [][]byte // all values, if they are wanted in memory: see [Reader.Load]
+	whole *wholeDict // all values, if they are wanted in memory: see [Reader.Load]
 }
 
 func (d *dict) reader() *dictReader {
@@ -99,9 +99,6 @@ func (r *dictReader) at(i int) []byte {
 	}
 	if i < 0 || i >= r.n {
 		panic(damagef("value %d of %d", i, r.n))
-	}
-	if r.all != nil {
-		return r.all[i]
 	}
 	if r.last < 0 || i < r.last || i/groupValues != r.last/groupValues {
 		r.last = i/groupValues*groupValues - 1

@@ -24,7 +24,11 @@ type Reader struct {
 	secrets  fixed
 	parts    [numParts]partReader
 
-	fresh   bool // what is returned stays valid
+	fresh   bool      // what is returned stays valid
+	forms   []rowForm // by number of the kind, after [Reader.Load]; or nil
+	touched int       // the rows before it were touched; seen is what came of it
+	seen    byte
+	kindID  int
 	kind    *kind
 	row     int
 	micros  int64
@@ -112,16 +116,34 @@ func (r *Reader) RowOf(seq int64) (row int, ok bool, err error) {
 func (r *Reader) Record(row int, record *event.Record) (seq int64, err error) {
 	defer guard(r.name(side), &err)
 	r.start(row)
-	record.Fields = slices.Grow(record.Fields[:0], len(r.kind.fields))
 	record.Secrets = event.Secrets{}
 	record.Commitment = event.Commitment{}
+	var source, id []byte
+	if r.forms != nil {
+		source, id = r.fillForm(record)
+	} else {
+		source, id = r.fillFields(record)
+	}
+	r.fillSecrets(record, source, id)
+	return r.seqs.get(row), nil
+}
+
+// fillFields sets the fields of a record to those of the row, and returns two of
+// them.
+func (r *Reader) fillFields(record *event.Record) (source, id []byte) {
+	record.Fields = slices.Grow(record.Fields[:0], len(r.kind.fields))
 	for i := range r.kind.fields {
 		f := event.StoredField{Field: r.kind.fields[i].Field}
 		r.fill(&f, &r.kind.fields[i], record)
 		record.Fields = append(record.Fields, f)
+		switch f.Code() {
+		case sourceCode:
+			source = f.Value
+		case idCode:
+			id = f.Value
+		}
 	}
-	r.fillSecrets(record)
-	return r.seqs.get(row), nil
+	return source, id
 }
 
 // start goes to a row.
@@ -130,7 +152,7 @@ func (r *Reader) start(row int) {
 	if id >= len(r.s.kinds) {
 		panic(damagef("kind %d of %d", id, len(r.s.kinds)))
 	}
-	r.kind, r.row, r.micros = r.s.kinds[id], row, r.times.get(row)
+	r.kindID, r.kind, r.row, r.micros = id, r.s.kinds[id], row, r.times.get(row)
 	r.memory, r.project = r.memory[:0], nil
 	if r.fresh {
 		r.memory = make([]byte, 0, 512)
@@ -202,7 +224,7 @@ func (r *Reader) fill(f *event.StoredField, k *kindField, record *event.Record) 
 	case asField:
 		f.Value = record.Fields[k.refer].Value
 	case inColumn:
-		f.Value = r.keep(func(dst []byte) []byte { return r.column(dst, k) })
+		f.Value = r.inColumn(k)
 		if k.column == Project && k.member == isEntityName && len(r.project) == 0 && k.part() == main {
 			r.project = f.Value
 		}
@@ -229,15 +251,27 @@ func (r *Reader) appendID(dst []byte, k *kindField) []byte {
 	return appendUUID(dst, u[:])
 }
 
-// column appends a value, or a member of an entity.
-func (r *Reader) column(dst []byte, k *kindField) []byte {
-	q := &r.parts[k.part()]
-	d := domainOf[k.column]
-	id, ok := q.columns[k.column].value(r.row, k.slot)
+// inColumn returns a value, or a member of an entity.
+func (r *Reader) inColumn(k *kindField) []byte {
+	if whole := r.parts[k.part()].dicts[domainOf[k.column]].whole; whole != nil {
+		return whole.at(r.valueID(k), k.member)
+	}
+	return r.keep(func(dst []byte) []byte { return r.column(dst, k) })
+}
+
+// valueID returns the number of the row's value in a dictionary.
+func (r *Reader) valueID(k *kindField) uint32 {
+	id, ok := r.parts[k.part()].columns[k.column].value(r.row, k.slot)
 	if !ok {
 		panic(damagef("row %d has no %s", r.row, k.Name))
 	}
-	value := q.dicts[d].at(int(id))
+	return id
+}
+
+// column appends a value, or a member of an entity.
+func (r *Reader) column(dst []byte, k *kindField) []byte {
+	d := domainOf[k.column]
+	value := r.parts[k.part()].dicts[d].at(int(r.valueID(k)))
 	switch {
 	case d.named():
 		r.scratch, r.entity = splitEntity(r.scratch[:0], r.entity[:0], value)
@@ -342,17 +376,8 @@ func (r *Reader) fillException(f *event.StoredField) {
 	}
 }
 
-// fillSecrets sets the secrets of a record whose fields are set.
-func (r *Reader) fillSecrets(record *event.Record) {
-	var source, id []byte
-	for i := range record.Fields {
-		switch f := &record.Fields[i]; f.Code() {
-		case sourceCode:
-			source = f.Value
-		case idCode:
-			id = f.Value
-		}
-	}
+// fillSecrets sets the secrets of a record from that source with that ID.
+func (r *Reader) fillSecrets(record *event.Record, source, id []byte) {
 	if r.scratch = r.open.get(r.scratch[:0], r.row); len(r.scratch) == event.SecretBytes {
 		record.Secrets.Open = [16]byte(r.scratch)
 	} else {

@@ -2,19 +2,19 @@ package store
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"math/bits"
-	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/custody-log/custody/event"
 	"github.com/custody-log/custody/internal/disk"
+	"github.com/custody-log/custody/internal/journal"
 	"github.com/custody-log/custody/internal/segment"
 )
 
@@ -38,6 +38,7 @@ func OpenRead(c Config) (*Store, error) {
 	}
 	s := newStore(c)
 	s.manifest, s.openKey = m, [16]byte(m.OpenKey)
+	s.active = s.newGeneration(journal.Seq(m.Sealed))
 	return s, s.openAll()
 }
 
@@ -129,12 +130,7 @@ func (s *Store) Check(ctx context.Context, c Checking) (*Checked, error) {
 	if err := k.orphans(); err != nil {
 		return nil, err
 	}
-	g, ctx := errgroup.WithContext(ctx)
-	g.SetLimit(runtime.GOMAXPROCS(0))
-	for _, h := range list {
-		g.Go(func() error { return k.segment(ctx, h) })
-	}
-	if err := g.Wait(); err != nil {
+	if err := k.run(ctx, list); err != nil {
 		return nil, err
 	}
 	there := int64(0)
@@ -142,6 +138,9 @@ func (s *Store) Check(ctx context.Context, c Checking) (*Checked, error) {
 		there += int64(bits.OnesCount64(k.seen[i].Load()))
 	}
 	k.sum.Dropped = k.sealed - there
+	slices.SortStableFunc(k.sum.Findings, func(a, b Finding) int {
+		return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Seq, b.Seq))
+	})
 	return &k.sum, nil
 }
 
@@ -192,9 +191,6 @@ func (k *check) add(f Finding) {
 	}
 }
 
-// progressRows is how often progress is told.
-const progressRows = 1 << 13
-
 func (k *check) step(rows int) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -202,35 +198,6 @@ func (k *check) step(rows int) {
 	if k.Progress != nil && rows > 0 {
 		k.Progress(k.done, k.all)
 	}
-}
-
-// segment checks one segment. What is wrong with it is found; an error is
-// about the check itself.
-func (k *check) segment(ctx context.Context, h *handle) error {
-	if err := h.usable(); err != nil {
-		k.damage(h, err, -1, h.Rows)
-		k.step(h.Rows)
-		return nil
-	}
-	r := &rowChecker{check: k, h: h, reader: h.Reader(), commitment: k.Commitment()}
-	err := h.CheckPages()
-	if err == nil {
-		err = r.reader.Load()
-	}
-	if err != nil {
-		k.damage(h, err, -1, 0)
-	}
-	if err := r.all(ctx); err != nil {
-		return err
-	}
-	k.mu.Lock()
-	k.sum.Records[h.Family] += r.good
-	k.sum.Unproved += r.unproved
-	k.mu.Unlock()
-	if r.good == int64(h.Rows) && k.Deep {
-		return k.deep(h)
-	}
-	return nil
 }
 
 // damage finds that err kept rows from being read, of which the first is seq.
@@ -246,93 +213,6 @@ func (k *check) damage(h *handle, err error, seq int64, rows int) {
 		reason += fmt.Sprintf("; %d records cannot be read", rows)
 	}
 	k.found(file, seq, reason)
-}
-
-// A rowChecker checks the rows of a segment.
-type rowChecker struct {
-	*check
-
-	h          *handle
-	reader     *segment.Reader
-	commitment func(seq int64, c *event.Commitment) (bool, error)
-	record     event.Record
-	good       int64
-	unproved   int64
-	first      error // why rows could not be read
-	firstSeq   int64
-	unread     int
-}
-
-func (r *rowChecker) all(ctx context.Context) error {
-	if r.h.Len() != r.h.Rows {
-		r.found(r.h.Main, -1, fmt.Sprintf("it has %d rows, the manifest says %d", r.h.Len(), r.h.Rows))
-	}
-	done := 0
-	for row := range r.h.Len() {
-		if row-done == progressRows {
-			r.step(row - done)
-			done = row
-			if err := ctx.Err(); err != nil {
-				return err
-			}
-		}
-		if err := r.row(row); err != nil {
-			return err
-		}
-	}
-	r.step(r.h.Len() - done)
-	if r.unread > 0 {
-		r.damage(r.h, r.first, r.firstSeq, r.unread)
-	}
-	return nil
-}
-
-// row checks one row.
-func (r *rowChecker) row(row int) error {
-	seq, err := r.reader.Record(row, &r.record)
-	if err != nil {
-		r.unread++
-		if r.first == nil {
-			r.first, r.firstSeq = err, -1
-			if seq, err := r.reader.Seq(row); err == nil {
-				r.firstSeq = seq
-			}
-		}
-		return nil
-	}
-	if seq < r.h.FirstSeq || seq > r.h.LastSeq || seq >= r.sealed {
-		r.found(r.h.Main, seq, fmt.Sprintf("it is not between %d and %d, and before %d", r.h.FirstSeq, r.h.LastSeq, r.sealed))
-		return nil
-	}
-	if old := r.seen[seq/64].Or(1 << (seq % 64)); old&(1<<(seq%64)) != 0 {
-		r.found(r.h.Main, seq, "it is in the store twice")
-		return nil
-	}
-	switch known, err := r.commitment(seq, &r.record.Commitment); {
-	case err != nil:
-		return err
-	case !known:
-		r.unproved++
-		r.good++
-	case r.record.Verify() != nil:
-		digests, _ := r.record.Digests()
-		gives := event.CommitmentOfDigests(digests)
-		r.add(Finding{File: r.h.Main, Or: r.other(), Seq: seq, Reason: "its fields do not match its commitment in the tree", Gives: &gives})
-	default:
-		r.good++
-	}
-	return nil
-}
-
-// other returns the side part of the segment, if fields of the record are in
-// it: nothing tells in which part it is wrong.
-func (r *rowChecker) other() string {
-	for i := range r.record.Fields {
-		if r.record.Fields[i].Private {
-			return r.h.Side
-		}
-	}
-	return ""
 }
 
 // deep makes the segment anew and compares.
