@@ -290,16 +290,28 @@ func (q *tablePart) seal(w *writer, order []uint32, rows int) {
 
 // seal writes the values in order and returns their new numbers.
 func (t *interned) seal(w *writer) (numbers []uint32) {
-	by := make([]uint32, t.len())
-	for i := range by {
-		by[i] = uint32(i)
+	// With its first bytes at hand most values need not be looked up.
+	type begun struct {
+		first uint64
+		old   uint32
 	}
-	slices.SortFunc(by, func(a, b uint32) int { return bytes.Compare(t.value(a), t.value(b)) })
+	by := make([]begun, t.len())
+	for i := range by {
+		var first [8]byte
+		copy(first[:], t.value(uint32(i)))
+		by[i] = begun{binary.BigEndian.Uint64(first[:]), uint32(i)}
+	}
+	slices.SortFunc(by, func(a, b begun) int {
+		if a.first != b.first {
+			return cmp.Compare(a.first, b.first)
+		}
+		return bytes.Compare(t.value(a.old), t.value(b.old))
+	})
 	numbers = make([]uint32, len(by))
 	sorted := make([][]byte, len(by))
-	for n, old := range by {
-		numbers[old] = uint32(n)
-		sorted[n] = t.value(old)
+	for n, x := range by {
+		numbers[x.old] = uint32(n)
+		sorted[n] = t.value(x.old)
 	}
 	writeDict(w, sorted)
 	return numbers
