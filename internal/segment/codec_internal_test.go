@@ -356,7 +356,7 @@ func TestHashes(t *testing.T) {
 			if got := h.of(hash); !slices.Equal(got, slices.Compact(items)) {
 				t.Fatalf("hash %x finds %v, want %v", hash, got, items)
 			}
-			unsealed := lists.items(nil, hash)
+			unsealed := lists.items(hash)
 			for i := range unsealed {
 				unsealed[i] = limit - 1 - unsealed[i]
 			}
@@ -452,6 +452,41 @@ func drawLeaf(t *rapid.T, n int, truth []bool) (set, []bool) {
 		return set{test: func(row uint32) bool { return held[row] }, exact: exact}, truth
 	}
 	return listed(rows, exact), truth
+}
+
+// TestWhere finds numbers of all widths that kinds have, on many pages of which the
+// section begins and ends somewhere, and in parts of the column.
+func TestWhere(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		limit := rapid.SampledFrom([]int{1, 2, 3, 200, 257, 1000, 1 << 16}).Draw(t, "limit")
+		before := rapid.IntRange(0, 2*pageBytes).Draw(t, "before")
+		values := make([]uint32, rapid.SampledFrom([]int{1, 700, 60_000}).Draw(t, "n"))
+		seed := rapid.Uint64().Draw(t, "seed")
+		for i := range values {
+			values[i] = uint32((seed+uint64(i))*0x9e3779b97f4a7c15>>40) % uint32(limit)
+		}
+		wanted := make([]bool, limit)
+		for i := range wanted {
+			wanted[i] = (seed>>(i%64))&1 != 0
+		}
+		f := reopened(t, func(file *writer) {
+			file.section(make([]byte, before))
+			writePacked(file, values, uint64(limit-1))
+		})
+		_ = f.section()
+		c := f.packed(len(values))
+		first := rapid.IntRange(0, len(values)).Draw(t, "first")
+		end := rapid.IntRange(first, len(values)).Draw(t, "end")
+		var want []uint32
+		for i := first; i < end; i++ {
+			if wanted[values[i]] {
+				want = append(want, uint32(i))
+			}
+		}
+		if got := c.where(nil, first, end, wanted); !slices.Equal(got, want) {
+			t.Fatalf("found %d numbers, want %d", len(got), len(want))
+		}
+	})
 }
 
 // TestRadixSort checks it against the library's, above the size where it works.

@@ -58,36 +58,39 @@ func (c *column) where(dst []uint32, first, end int, wanted []bool) []uint32 {
 	if first < 0 || end > c.n {
 		panic(damagef("numbers %d to %d of %d", first, end, c.n))
 	}
-	if c.w == 0 {
-		if wanted[0] {
-			for i := first; i < end; i++ {
-				dst = append(dst, uint32(i))
-			}
-		}
-		return dst
-	}
 	for i := first; i < end; {
-		// What lies in the page at hand, word by word; what goes beyond it, one.
-		at := uint64(i) * uint64(c.w)
 		if wanted[c.get(i)] {
 			dst = append(dst, uint32(i))
 		}
 		i++
-		page := c.data.page
-		base := int64(at>>3) + c.data.base - c.data.from // of the number just read
-		if base < 0 || base+8 > int64(len(page)) {
-			continue // it was across two pages
+		if last := c.lastAtHand(); i <= last {
+			last = min(last+1, end)
+			dst = c.whereAtHand(dst, i, last, wanted)
+			i = max(i, last)
 		}
-		start := uint64(int64(at>>3)) << 3
-		page = page[base:]
-		for last := uint64(len(page)-8) << 3; i < end; i++ {
-			bit := uint64(i)*uint64(c.w) - start
-			if bit > last {
-				break
-			}
-			if wanted[uint32(binary.LittleEndian.Uint64(page[bit>>3:])>>(bit&7)&c.mask)] {
-				dst = append(dst, uint32(i))
-			}
+	}
+	return dst
+}
+
+// lastAtHand returns the last number that can be read from the page at hand as
+// eight bytes of it; -1 if there is none.
+func (c *column) lastAtHand() int {
+	bytes := c.data.to - 8 - c.data.base // of the section, from which eight can be read
+	if c.w == 0 || bytes < 0 {
+		return -1
+	}
+	return int((uint64(bytes)*8 + 7) / uint64(c.w))
+}
+
+// whereAtHand is where for numbers that are in the page at hand, and those before
+// which are.
+func (c *column) whereAtHand(dst []uint32, first, end int, wanted []bool) []uint32 {
+	page := c.data.page
+	skipped := uint64(c.data.from-c.data.base) * 8 // bits of the section before the page; it may begin in it
+	for i := first; i < end; i++ {
+		bit := uint64(i)*uint64(c.w) - skipped
+		if wanted[uint32(binary.LittleEndian.Uint64(page[bit>>3:])>>(bit&7)&c.mask)] {
+			dst = append(dst, uint32(i))
 		}
 	}
 	return dst

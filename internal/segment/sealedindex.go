@@ -180,7 +180,7 @@ func (v *tableValues) keyed(d domain, key []byte) []uint32 {
 	}
 	for _, key := range keys {
 		for _, lists := range []*wordLists{&v.keys, &v.names} {
-			for _, item := range lists.items(nil, hashOf(idHash, key)) {
+			for _, item := range lists.items(hashOf(idHash, key)) {
 				if domain(item>>domainShift) == d {
 					ids = append(ids, item&(1<<domainShift-1))
 				}
@@ -242,11 +242,11 @@ func (v *tableValues) rows(c Column, ids []uint32) []uint32 {
 }
 
 // hashed implements values.
-func (v *tableValues) hashed(hash uint32) []uint32 { return sorted(v.texts.items(nil, hash)) }
+func (v *tableValues) hashed(hash uint32) []uint32 { return sorted(v.texts.items(hash)) }
 
 // worded implements values.
 func (v *tableValues) worded(hash uint32, yield func(d domain, id uint32)) {
-	for _, item := range v.valueTexts.items(nil, hash) {
+	for _, item := range v.valueTexts.items(hash) {
 		yield(domain(item>>domainShift), item&(1<<domainShift-1))
 	}
 }

@@ -269,39 +269,34 @@ func (x *Selection) Each(yield func(row uint32) bool) (err error) {
 	defer guard(x.name, &err)
 	switch {
 	case x.order != nil:
-		for _, row := range x.order {
-			if !yield(row) {
-				return nil
-			}
-		}
+		eachOf(x.order, yield)
 	case x.set.listed:
-		for _, row := range x.set.list {
-			if !yield(row) {
-				return nil
-			}
-		}
+		eachOf(x.set.list, yield)
 	case x.set.kinds != nil:
 		// In steps, so that who has enough after a few does not wait for all.
 		var rows []uint32
-		for first := x.first; first < x.end; first += kindRows {
+		for first, more := x.first, true; more && first < x.end; first += kindRows {
 			rows = x.set.kinds.rows(rows[:0], first, min(first+kindRows, x.end))
-			for _, row := range rows {
-				if !yield(row) {
-					return nil
-				}
-			}
+			more = eachOf(rows, yield)
 		}
 	default:
 		for row := x.first; row < x.end; row++ {
-			if x.set.test != nil && !x.set.test(uint32(row)) {
-				continue
-			}
-			if !yield(uint32(row)) {
-				return nil
+			if (x.set.test == nil || x.set.test(uint32(row))) && !yield(uint32(row)) {
+				break
 			}
 		}
 	}
 	return nil
+}
+
+// eachOf calls yield with rows until it returns false, and returns what it did.
+func eachOf(rows []uint32, yield func(row uint32) bool) bool {
+	for _, row := range rows {
+		if !yield(row) {
+			return false
+		}
+	}
+	return true
 }
 
 // kindRows is how many rows are looked at together for their kinds.

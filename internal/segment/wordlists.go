@@ -23,15 +23,15 @@ func (l *wordLists) add(hash, item uint32) {
 	*b = append(*b, pair)
 }
 
-// items appends the items of a hash to dst, in the order in which they came. One
-// may be there more than once.
-func (l *wordLists) items(dst []uint32, hash uint32) []uint32 {
+// items returns the items of a hash, in the order in which they came. One may be
+// there more than once.
+func (l *wordLists) items(hash uint32) (list []uint32) {
 	for _, pair := range l.buckets[hash>>(32-hashBucketBits)] {
 		if uint32(pair>>32) == hash {
-			dst = append(dst, uint32(pair))
+			list = append(list, uint32(pair))
 		}
 	}
-	return dst
+	return list
 }
 
 // pairs returns all pairs, with other numbers for the items, sorted.
