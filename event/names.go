@@ -141,6 +141,9 @@ func (c *nameCache) find(rest []byte) (name string, ok bool) {
 }
 
 func (c *nameCache) add(name string) {
+	if names := c.names.Load(); names != nil && len(*names) >= maxCachedNames {
+		return
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	var names map[string]string

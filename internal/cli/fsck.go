@@ -34,10 +34,13 @@ signed records contradict, and checks again.`,
 	}
 }
 
-// checkGCPercent is how much garbage a check makes before it is collected: the
-// ciphers of two secrets for each record, next to little that lives. The variable
-// GOGC overrules it.
-const checkGCPercent = 400
+// How a check uses memory. It makes garbage, the ciphers of two secrets for each
+// record, next to the dictionaries of a few segments. The variables GOGC and
+// GOMEMLIMIT overrule both.
+const (
+	checkGCPercent = 400
+	checkMemory    = 1 << 30 // from here on it is collected more often
+)
 
 func runFsck(ctx context.Context, env *Env, flags *flag.FlagSet, args []string) error {
 	deep := flags.Bool("deep", false, "also make each file of the store anew and compare; takes several times as long")
@@ -51,6 +54,9 @@ func runFsck(ctx context.Context, env *Env, flags *flag.FlagSet, args []string) 
 	}
 	if env.Getenv("GOGC") == "" {
 		debug.SetGCPercent(checkGCPercent)
+	}
+	if env.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(checkMemory)
 	}
 	f := &fsck{env: env, deep: *deep, asJSON: *asJSON}
 	if *logKey != "" {

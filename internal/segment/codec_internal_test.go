@@ -442,17 +442,30 @@ func drawLeaf(t *rapid.T, n int, truth []bool) (set, []bool) {
 		held[row] = true
 		truth[row] = exact || rapid.Bool().Draw(t, "true")
 	}
-	switch rapid.IntRange(0, 3).Draw(t, "form") {
+	switch rapid.IntRange(0, 4).Draw(t, "form") {
 	case 0:
 		for i := range truth {
 			truth[i] = exact || truth[i]
 		}
 		return everything(exact), truth
+	case 4:
+		kinds := &kindSet{fewKinds{}, rapid.SliceOfN(rapid.Bool(), someKinds, someKinds).Draw(t, "kinds")}
+		for i := range truth {
+			truth[i] = kinds.has(uint32(i)) && (exact || rapid.Bool().Draw(t, "true"))
+		}
+		return kinds.set(exact), truth
 	case 1:
 		return set{test: func(row uint32) bool { return held[row] }, exact: exact}, truth
 	}
 	return listed(rows, exact), truth
 }
+
+// A fewKinds is an index of which the kinds are known.
+type fewKinds struct{ index }
+
+const someKinds = 5
+
+func (fewKinds) kindOf(row uint32) uint32 { return row * 7 % someKinds }
 
 // TestWhere finds numbers of all widths that kinds have, on many pages of which the
 // section begins and ends somewhere, and in parts of the column.

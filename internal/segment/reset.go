@@ -31,7 +31,12 @@ func (q *tablePart) reset() {
 	clear(q.blob)
 	clear(q.secrets)
 	q.blob, q.ends, q.secrets = q.blob[:0], q.ends[:0], q.secrets[:0]
-	for _, lists := range []*wordLists{&q.texts, &q.valueTexts, &q.keys, &q.names} {
-		lists.reset()
+	for _, l := range q.lists() {
+		l.reset()
 	}
+}
+
+// lists returns what finds words and keys.
+func (q *tablePart) lists() [4]*wordLists {
+	return [...]*wordLists{&q.texts, &q.valueTexts, &q.keys, &q.names}
 }

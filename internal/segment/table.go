@@ -99,13 +99,21 @@ func NewTable(openKey [16]byte) *Table {
 func (t *Table) Len() int { return len(t.seqs) }
 
 // Bytes returns about how much memory the table takes.
-func (t *Table) Bytes() int64 { return t.bytes }
+func (t *Table) Bytes() int64 {
+	sum := t.bytes
+	for p := range t.parts {
+		for _, l := range t.parts[p].lists() {
+			sum += int64(l.n) * pairBytes
+		}
+	}
+	return sum
+}
 
 // ErrRecord means that a record cannot be a row.
 var ErrRecord = errors.New("segment: not a record that a table takes")
 
 // rowBytes is about what a row takes besides its values.
-const rowBytes = 200
+const rowBytes = 120
 
 // Add takes in the record at seq, which must be greater than those before. It
 // keeps nothing of r.

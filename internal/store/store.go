@@ -36,6 +36,7 @@ import (
 	"github.com/custody-log/custody/internal/journal"
 	"github.com/custody-log/custody/internal/query"
 	"github.com/custody-log/custody/internal/segment"
+	"github.com/custody-log/custody/internal/view"
 )
 
 // A Journal is what the store needs of one.
@@ -303,7 +304,7 @@ func (s *Store) take(r journal.Record) error {
 	}
 	if s.parts.Desk != nil {
 		if err := s.parts.Desk.Take(r.Seq, &s.scratch); err != nil {
-			return fmt.Errorf("store: %w", err)
+			return fmt.Errorf("store: %w: %w", view.ErrCorrupt, err) // the record is in the table
 		}
 	}
 	if g.rows == 0 {
