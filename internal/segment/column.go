@@ -191,11 +191,17 @@ func (c *fixed) get(dst []byte, row int) []byte {
 //
 //	frames  i64 least │ u32 bit where the rest begins │ u8 width
 //	rest    packed
+//
+// It is for one goroutine; so is each copy.
 type frame struct {
 	rows   int
 	unit   int64
 	frames reader
 	rest   reader
+
+	block int    // whose frame is at hand, from 1; 0: none
+	least int64  // of that frame
+	head  uint64 // likewise: bit and width
 }
 
 const (
@@ -240,17 +246,20 @@ func (c *frame) get(row int) int64 {
 	if uint(row) >= uint(c.rows) {
 		panic(damagef("row %d of %d", row, c.rows))
 	}
-	at := int64(row / frameRows * frameBytes)
-	least := int64(c.frames.word(at))
-	head := c.frames.word(at + 8)
-	w := head >> 32 & 0xff
-	if w == 0 {
-		return least
+	if block := row/frameRows + 1; block != c.block {
+		c.block = 0 // until what follows was read
+		at := int64(block-1) * frameBytes
+		c.least, c.head = int64(c.frames.word(at)), c.frames.word(at+8)
+		c.block = block
 	}
-	bit := head&(1<<32-1) + uint64(row%frameRows)*w
+	w := c.head >> 32 & 0xff
+	if w == 0 {
+		return c.least
+	}
+	bit := c.head&(1<<32-1) + uint64(row%frameRows)*w
 	if w <= 32 {
-		return least + int64(c.rest.word(int64(bit>>3))>>(bit&7)&(1<<w-1))*c.unit
+		return c.least + int64(c.rest.word(int64(bit>>3))>>(bit&7)&(1<<w-1))*c.unit
 	}
 	r := bitReader{from: c.rest, at: bit}
-	return least + int64(r.get(uint(w)))*c.unit
+	return c.least + int64(r.get(uint(w)))*c.unit
 }

@@ -308,19 +308,27 @@ func digit(c byte) byte {
 }
 
 func appendUUID(dst, u []byte) []byte {
-	const digits = "0123456789abcdef"
-	var text [36]byte
-	at := 0
-	for i, b := range u[:16] {
-		if i == 4 || i == 6 || i == 8 || i == 10 {
-			text[at] = '-'
-			at++
-		}
-		text[at], text[at+1] = digits[b>>4], digits[b&15]
-		at += 2
+	text := [36]byte{8: '-', 13: '-', 18: '-', 23: '-'}
+	for i, at := range uuidPlaces {
+		binary.LittleEndian.PutUint16(text[at:], hexPairs[u[i]])
 	}
 	return append(dst, text[:]...)
 }
+
+var (
+	// uuidPlaces is where the digits of each byte of a UUID are in its text.
+	uuidPlaces = [16]uint8{0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34}
+
+	// hexPairs has the two digits of each byte, the first of them low. Nobody changes
+	// it.
+	hexPairs = func() (pairs [256]uint16) {
+		const digits = "0123456789abcdef"
+		for i := range pairs {
+			pairs[i] = uint16(digits[i>>4]) | uint16(digits[i&15])<<8
+		}
+		return pairs
+	}()
+)
 
 // Bounds of what isRequest takes.
 const (
