@@ -214,7 +214,7 @@ func (r *rig) queries(t testing.TB, random *rand.Rand) []string {
 	t.Helper()
 	list := []string{
 		"", "tag:project:*", "class:user", "outcome:failure", "severity:high", "trust:witnessed", "-tag:project:*",
-		"tag:project:file:add -outcome:success", "(class:user OR class:org) outcome:success", "npm", "py", "client:npm", "country:NL",
+		"tag:project:file:add -outcome:success", "(class:user OR class:org) outcome:success", "npm", "py", "client:npm", "client:node", "country:NL",
 		"-country:NL class:user", "source:registry", "source:other", "*flask*", "tor*", `"as the owner asked"`, "metadata.via:web", "metadata.status:*",
 		"ip:198.18.0.0/20", "ip:2001:db8::/33", "version:1*", "nothing-like-it", "actor:u1000*", "org:*", "request:a*",
 	}
