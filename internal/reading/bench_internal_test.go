@@ -90,18 +90,26 @@ func benchReaders(events []store.Found) []benchReader {
 	}
 }
 
-// BenchmarkShow has events that the store has found shown to a reader, in JSON:
-// what an answer costs besides finding it. BenchmarkSearch finds them as well.
-func BenchmarkShow(b *testing.B) {
+// openFull returns a room, and all events in it.
+func openFull(b *testing.B) (*Room, *store.Answer) {
+	b.Helper()
 	m := openRoom(b, 400)
 	all, err := m.Store.Search(b.Context(), store.Request{Query: new(query.Query), Limit: 400})
 	if err != nil {
 		b.Fatal(err)
 	}
+	return m, all
+}
+
+// BenchmarkShow has events that the store has found shown to a reader, in JSON:
+// what an answer costs besides finding it. BenchmarkSearch finds them as well.
+func BenchmarkShow(b *testing.B) {
+	m, all := openFull(b)
 	for _, r := range benchReaders(all.Found) {
 		b.Run(r.name, func(b *testing.B) {
 			var shown, bytes int
 			var body []byte
+			var err error
 			b.ReportAllocs()
 			for b.Loop() {
 				body, shown = body[:0], 0
@@ -126,11 +134,7 @@ func BenchmarkShow(b *testing.B) {
 
 // BenchmarkSearch answers a search for 50 events, in JSON.
 func BenchmarkSearch(b *testing.B) {
-	m := openRoom(b, 400)
-	all, err := m.Store.Search(b.Context(), store.Request{Query: new(query.Query), Limit: 400})
-	if err != nil {
-		b.Fatal(err)
-	}
+	m, all := openFull(b)
 	for _, r := range benchReaders(all.Found) {
 		b.Run(r.name, func(b *testing.B) {
 			var shown int

@@ -212,27 +212,32 @@ func (e *evaluation) byTime(t *query.Term) set {
 // byKinds finds rows by what all rows of a kind have in common: those for which one
 // of the terms holds.
 func (e *evaluation) byKinds(terms []*query.Term) set {
-	kinds := e.kindsThere()
-	holds := make([]byte, len(kinds))
-	of := func(n uint32) byte {
-		if holds[n] == 0 {
-			holds[n] = e.kindHoldsAny(terms, kinds[n])
-		}
-		return holds[n]
-	}
 	exact := true
 	for _, t := range terms {
 		exact = exact && e.allSure(t.Kind)
 	}
-	test := func(row uint32) bool { return of(e.kindOf(row)) == kindMatches }
-	if e.few {
-		return set{exact: exact, test: test}
+	if !e.few {
+		return e.ofKinds(exact, func(k *kind) bool { return e.kindHoldsAny(terms, k) == kindMatches })
 	}
-	k := &kindSet{e.index, make([]bool, len(kinds))}
-	for n := range kinds {
-		k.wanted[n] = of(uint32(n)) == kindMatches
+	kinds := e.kindsThere()
+	holds := make([]byte, len(kinds))
+	return set{exact: exact, test: func(row uint32) bool {
+		n := e.kindOf(row)
+		if holds[n] == 0 {
+			holds[n] = e.kindHoldsAny(terms, kinds[n])
+		}
+		return holds[n] == kindMatches
+	}}
+}
+
+// ofKinds returns the rows of those kinds for which holds does.
+func (e *evaluation) ofKinds(exact bool, holds func(k *kind) bool) set {
+	kinds := e.kindsThere()
+	s := &kindSet{e.index, make([]bool, len(kinds))}
+	for i, k := range kinds {
+		s.wanted[i] = holds(k)
 	}
-	return k.set(exact)
+	return s.set(exact)
 }
 
 // What is known of a kind, once it was asked.

@@ -1,8 +1,6 @@
 package segment
 
 import (
-	"slices"
-
 	"github.com/custody-log/custody/event"
 	"github.com/custody-log/custody/internal/query"
 )
@@ -34,19 +32,14 @@ func (e *evaluation) hashedRows(hash uint32) []uint32 {
 
 // having returns the rows that have one of certain fields, as candidates.
 func (e *evaluation) having(wanted func(f *kindField) bool) set {
-	kinds := e.kindsThere()
-	holds := make([]bool, len(kinds))
-	none := true
-	for i, k := range kinds {
-		for j := range k.fields {
-			holds[i] = holds[i] || wanted(&k.fields[j])
+	return e.ofKinds(false, func(k *kind) bool {
+		for i := range k.fields {
+			if wanted(&k.fields[i]) {
+				return true
+			}
 		}
-		none = none && !holds[i]
-	}
-	if none {
-		return listed(nil, true)
-	}
-	return set{test: func(row uint32) bool { return holds[e.kindOf(row)] }}
+		return false
+	})
 }
 
 // byMetadata finds candidates by a member of metadata.
@@ -143,14 +136,5 @@ func (e *evaluation) withWord(word []byte) set {
 		}
 	}
 	s := listed(rows, false)
-	return s.or(e.kindWord(hash), e.len())
-}
-
-// kindWord returns the rows whose kind may have the word of a hash in a value.
-func (e *evaluation) kindWord(hash uint32) set {
-	kinds := e.kindsThere()
-	if !slices.ContainsFunc(kinds, func(k *kind) bool { return k.hasWord(hash) }) {
-		return listed(nil, false)
-	}
-	return set{test: func(row uint32) bool { return kinds[e.kindOf(row)].hasWord(hash) }}
+	return s.or(e.ofKinds(false, func(k *kind) bool { return k.hasWord(hash) }), e.len())
 }

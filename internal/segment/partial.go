@@ -66,22 +66,13 @@ func (e *evaluation) valueHasPart(d domain, value, part []byte) bool {
 
 // kindPart returns the rows of kinds with a value that has a part.
 func (e *evaluation) kindPart(part []byte) set {
-	kinds := e.kindsThere()
-	holds := make([]bool, len(kinds))
-	none := true
-	for i, k := range kinds {
-		for j := range k.fields {
-			if f := &k.fields[j]; f.where == inKind {
-				e.lower = query.AppendLower(e.lower[:0], f.Value)
-				holds[i] = holds[i] || bytes.Contains(e.lower, part)
-			}
+	return e.having(func(f *kindField) bool {
+		if f.where != inKind {
+			return false
 		}
-		none = none && !holds[i]
-	}
-	if none {
-		return listed(nil, false)
-	}
-	return set{test: func(row uint32) bool { return holds[e.kindOf(row)] }}
+		e.lower = query.AppendLower(e.lower[:0], f.Value)
+		return bytes.Contains(e.lower, part)
+	})
 }
 
 // onlyDigits reports whether a part is made of hexadecimal digits.

@@ -2,6 +2,7 @@ package segment
 
 import (
 	"encoding/binary"
+	"encoding/hex"
 	"slices"
 	"sort"
 
@@ -219,7 +220,7 @@ func (r *Reader) fill(f *event.StoredField, k *kindField, record *event.Record) 
 			if len(r.scratch) < int(k.form) {
 				panic(damagef("row %d has no request ID", r.row))
 			}
-			return appendHex(append(dst, k.prefix...), r.scratch[:k.form])
+			return hex.AppendEncode(append(dst, k.prefix...), r.scratch[:k.form])
 		})
 	case asField:
 		f.Value = record.Fields[k.refer].Value
@@ -389,14 +390,6 @@ func (r *Reader) fillSecrets(record *event.Record, source, id []byte) {
 	if r.scratch = r.secrets.get(r.scratch[:0], r.row); len(r.scratch) == event.SecretBytes {
 		record.Secrets.Private = [16]byte(r.scratch)
 	}
-}
-
-func appendHex(dst, src []byte) []byte {
-	const digits = "0123456789abcdef"
-	for _, b := range src {
-		dst = append(dst, digits[b>>4], digits[b&15])
-	}
-	return dst
 }
 
 // SeqsFrom returns how many records of the segment come before position seq.
